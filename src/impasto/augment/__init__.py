@@ -1,0 +1,1 @@
+"""Rule-based augmentation on batches."""

@@ -1,0 +1,64 @@
+"""Section ``augment`` as one draw and one application: flip and crop, TrivialAugment, erasing, in this order."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from impasto.augment import erase, geometry, trivial
+from impasto.config.augment import Augment
+from impasto.rng import generator
+
+
+class AugmentDraws(NamedTuple):
+    """The draws of n images; a part that is switched off is None."""
+
+    crop: geometry.CropDraws | None
+    trivial: trivial.TrivialDraws | None
+    erase: erase.EraseDraws | None
+
+    def rows(self, index: Tensor) -> AugmentDraws:
+        """The draws of some of the images; ``index`` holds row numbers (int64 [m])."""
+        return AugmentDraws(
+            self.crop and self.crop.rows(index), self.trivial and self.trivial.rows(index), self.erase and self.erase.rows(index)
+        )
+
+
+def draw(config: Augment, n: int, size: tuple[int, int], seed: int, epoch: int) -> AugmentDraws:
+    """Draw an epoch's augmentation; each part has a generator of its own.
+
+    Args:
+        config: what is switched on.
+        n: number of images.
+        size: their height and width, px.
+        seed, epoch: key of the draws.
+    """
+    moved = config.flip or config.crop
+    return AugmentDraws(
+        crop=geometry.draw(n, padding=config.crop, flip=config.flip / 2, generator=generator(seed, "crop", epoch)) if moved else None,
+        trivial=trivial.draw(n, generator(seed, "trivial", epoch)) if config.trivial else None,
+        erase=erase.draw(n, size, p=config.erase, generator=generator(seed, "erase", epoch)) if config.erase else None,
+    )
+
+
+def apply(images: Tensor, draws: AugmentDraws, allowed: Tensor) -> Tensor:
+    """Augment a batch.
+
+    Args:
+        images: uint8 [B, 3, H, W]. Unchanged.
+        draws: one row per image.
+        allowed: bool [B] on the CPU, whether TrivialAugment may act on the image.
+
+    Returns:
+        float32 [B, 3, H, W] in [0, 1], channels last.
+    """
+    if draws.crop is not None:
+        images = geometry.apply(images, draws.crop)
+    if draws.trivial is not None:
+        kept = draws.trivial._replace(op=torch.where(allowed, draws.trivial.op, trivial.Op.IDENTITY))
+        images = trivial.apply(images, kept)
+    if draws.erase is not None:
+        images = erase.apply(images, draws.erase)
+    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)

@@ -1,0 +1,70 @@
+"""The command line: `impasto STAGE`, and the commands around the pipeline. Each is imported when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+#: Command -> (module, one line of help). The stages come in the order of the pipeline.
+COMMANDS = {
+    "check": ("impasto.stages.check", "Validate params.yaml."),
+    "download": ("impasto.stages.download", "Fetch the original images and convert them to arrays."),
+    "split": ("impasto.stages.split", "Divide the training images into training and validation split."),
+    "generate": ("impasto.stages.generate", "Fit the generator and sample a pool of synthetic images."),
+    "select": ("impasto.stages.select", "Choose the synthetic subset from the pool."),
+    "style": ("impasto.stages.style", "Encode the style bank and fit the decoder."),
+    "fid": ("impasto.stages.fid", "Measure the Fréchet distance over lambda_s."),
+    "train": ("impasto.stages.train", "Train the classifier, once per seed."),
+    "finetune": ("impasto.stages.finetune", "Fine-tune it by gradual unfreezing."),
+    "evaluate": ("impasto.stages.evaluate", "Measure accuracy, clean and corrupted, on the test split."),
+    "report": ("impasto.stages.report", "Write the report, the model card and the summary."),
+    "preset": ("impasto.commands.preset", "Write a preset into params.yaml and print the difference."),
+    "track": ("impasto.commands.track", "Send local MLflow runs to a server and add rows of cached experiments."),
+    "schema": ("impasto.commands.schema", "Print the reference of all parameters."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Lists the commands without importing them: torch alone takes seconds."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, in the order of the pipeline."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, text = COMMANDS[cmd_name]
+        function = getattr(import_module(module), cmd_name)
+        app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        app.command(cmd_name, help=text)(function)
+        return typer.main.get_command(app)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train image classifiers that survive corruption. `dvc repro` runs the whole pipeline.",
+)
+
+
+@app.callback()
+def callback() -> None:
+    """Keep the group a group."""
+
+
+def main() -> None:
+    """Entry point of the ``impasto`` command."""
+    app()

@@ -1,0 +1,145 @@
+"""How a section of params.yaml becomes a frozen, checked object.
+
+A stage sees only the leaves that dvc.yaml tracks for it: reading any other is an error, so a
+parameter can never influence a result without invalidating it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from impasto.errors import ImpastoError
+
+
+class Section(BaseModel):
+    """A top-level key of params.yaml (``key``), or some of its bare top-level symbols (``key = ""``)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=False)
+    key: ClassVar[str] = ""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).model_fields:
+            leaf = f"{self.key}.{name}".strip(".")
+            raise AttributeError(f"{leaf} is read, but dvc.yaml does not track it for this stage")
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load(path: Path, section: type[S], stage: str | None = None) -> S:
+    """Read one section and keep what ``stage`` tracks.
+
+    Args:
+        path: params.yaml; dvc.yaml is looked for beside it.
+        section: the section's model.
+        stage: a stage of dvc.yaml, or None to keep every leaf.
+
+    Raises:
+        ImpastoError: the file or a key is missing or unknown, or a value has the wrong type or range.
+    """
+    tree = read_yaml(path)
+    names = {field.alias or name for name, field in section.model_fields.items()}
+    part = tree.get(section.key) if section.key else {k: v for k, v in tree.items() if k in names}
+    if part is None:
+        raise ImpastoError(f"section {section.key!r} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
+    value = parse(part, section, path)
+    pipeline = path.with_name("dvc.yaml")
+    return _keep(value, tracked(pipeline, stage), section.key) if stage and pipeline.exists() else value
+
+
+def parse(value: Any, section: type[S], path: Path) -> S:
+    """Validate plain YAML values against a section's model.
+
+    Raises:
+        ImpastoError: names the first faulty leaf, its value and what is allowed.
+    """
+    try:
+        return section.model_validate(value)
+    except ValidationError as error:
+        raise _explain(error, section, path) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; a repeated key is an error.
+
+    Raises:
+        ImpastoError: the file is missing, is no YAML or is no mapping.
+    """
+    try:
+        tree = YAML(typ="safe", pure=True).load(path)
+    except FileNotFoundError:
+        raise ImpastoError(f"{path} does not exist", where=str(path), remedy="Run from the repository's root.") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        line = " ".join(str(error).split())
+        raise ImpastoError(f"no valid YAML: {line}", where=str(path), remedy="Correct the syntax there.") from None
+    if not isinstance(tree, dict):
+        raise ImpastoError("no mapping of keys to values", where=str(path), remedy="Write `key: value` lines.")
+    return tree
+
+
+def tracked(pipeline: Path, stage: str) -> tuple[str, ...]:
+    """The parameters that dvc.yaml lists for a stage, as written there."""
+    stages = read_yaml(pipeline)["stages"]
+    return tuple(stages[stage].get("params", ()))
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield ``("train.epochs", 30)`` for every leaf; a list is a leaf."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """A remedy that names the closest valid key."""
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
+    return f"Did you mean {close[0]!r}?" if close else f"Valid here: {', '.join(sorted(valid))}."
+
+
+def _keep(value: S, leaves: tuple[str, ...], prefix: str) -> S:
+    kept: dict[str, Any] = {}
+    for name, field in type(value).model_fields.items():
+        leaf = ".".join(filter(None, (prefix, field.alias or name)))
+        inner = getattr(value, name)
+        if any(leaf == entry or leaf.startswith(f"{entry}.") for entry in leaves):
+            kept[name] = inner
+        elif isinstance(inner, Section) and any(entry.startswith(f"{leaf}.") for entry in leaves):
+            kept[name] = _keep(inner, leaves, leaf)
+    frozen = type(value).__new__(type(value))
+    object.__setattr__(frozen, "__dict__", kept)
+    object.__setattr__(frozen, "__pydantic_fields_set__", set(kept))
+    object.__setattr__(frozen, "__pydantic_extra__", None)
+    object.__setattr__(frozen, "__pydantic_private__", None)
+    return frozen
+
+
+def _explain(error: ValidationError, section: type[Section], path: Path) -> ImpastoError:
+    first = error.errors()[0]
+    steps = [str(step) for step in first["loc"]]
+    leaf = ".".join(filter(None, (section.key, *steps)))
+    if first["type"] == "extra_forbidden":
+        remedy = nearest(steps[-1], _fields(section, steps[:-1]))
+        return ImpastoError(f"unknown key {leaf!r}", where=str(path), remedy=remedy)
+    if first["type"] == "missing":
+        return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
+    what = f"{leaf} = {first['input']!r}: {first['msg'].lower()}" if leaf else first["msg"]
+    return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
+
+
+def _fields(section: type[BaseModel], steps: list[str]) -> list[str]:
+    for step in steps:
+        field = section.model_fields.get(step)
+        inner = field.annotation if field else None
+        arguments = [inner, *getattr(inner, "__args__", ())]
+        section = next((a for a in arguments if isinstance(a, type) and issubclass(a, BaseModel)), section)
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -1,0 +1,31 @@
+"""Section ``dataset``: the original images."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from impasto.config.base import Section
+
+
+class Dataset(Section):
+    """Which original images, at what size, and how they are divided."""
+
+    key: ClassVar[str] = "dataset"
+    name: Literal["digits", "folder"] = Field(
+        description="digits: 5,000 real MNIST images in seeded colours, from an installed package; folder: class folders"
+    )
+    root: str | None = Field(description="folder: directory with train/ and test/, or one tree of class folders; else null")
+    size: int = Field(ge=16, le=512, multiple_of=4, description="height and width of the images, px")
+    test: float = Field(gt=0, lt=1, description="share of a dataset without its own test split that becomes one, per class")
+    validation: float = Field(gt=0, lt=1, description="share of the training images held out for validation, per class")
+    seed: int = Field(ge=0, description="seed of what belongs to the dataset itself: its test split, the digits' colours")
+
+    @model_validator(mode="after")
+    def _rooted(self) -> Self:
+        if self.name == "folder" and not self.root:
+            raise ValueError("dataset.name is folder, but dataset.root names no directory")
+        if self.name == "digits" and self.size < 28:
+            raise ValueError(f"dataset.size is {self.size}, but digits have 28 px")
+        return self

@@ -1,0 +1,22 @@
+"""Section ``fid``: how the Fréchet distance of the synthetic images from the training images is measured."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from impasto.config.base import Section
+
+
+class Fid(Section):
+    """Extractor, number of images and number of points of the curve over lambda_s."""
+
+    key: ClassVar[str] = "fid"
+    extractor: Literal["efficientnet_lite0_112"] = Field(
+        description="network whose features are compared; values of different extractors cannot be compared"
+    )
+    n: int = Field(ge=113, le=1_000_000, description="synthetic images measured, more than a feature has dimensions")
+    points: int = Field(
+        ge=2, le=101, description="points of the curve over lambda_s from 0 to 1; 11 gives steps of 0.1"
+    )

@@ -1,0 +1,37 @@
+"""Section ``train``: optimisation of the classifier."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from impasto.config.base import Section
+
+
+class Averaging(Section):
+    """Weight averaging at the end of training (Izmailov et al. 2018)."""
+
+    key: ClassVar[str] = "train.averaging"
+    start: float = Field(gt=0, le=1, description="fraction of the epochs after which weights are averaged; 1 is off")
+    learning_rate: float = Field(gt=0, description="constant learning rate while averaging")
+    anneal: int = Field(ge=1, description="epochs over which the learning rate moves there, linearly")
+
+
+class Train(Section):
+    """SGD with Nesterov momentum, cosine restarts, clipping and weight averaging (Siedel et al., Table 8)."""
+
+    key: ClassVar[str] = "train"
+    epochs: int = Field(ge=1, description="passes of the length of the training split")
+    batch: int = Field(ge=2, description="images per step")
+    learning_rate: float = Field(gt=0, description="learning rate at the start of each cosine cycle")
+    momentum: float = Field(ge=0, lt=1, description="Nesterov momentum")
+    weight_decay: float = Field(ge=0, description="L2 penalty on all parameters")
+    label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
+    clip: float = Field(gt=0, description="largest norm of the gradient")
+    period: int = Field(ge=1, description="epochs of the first cosine cycle")
+    period_factor: int = Field(ge=1, description="each cosine cycle is so many times longer than the one before")
+    averaging: Averaging
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        description="arithmetic of the network; auto: fp16 on CUDA, bf16 on a CPU that has it, else fp32"
+    )

@@ -1,0 +1,96 @@
+"""The door to the corruptions: their names, and ``corrupt`` on a batch."""
+
+from __future__ import annotations
+
+import difflib
+
+import torch
+from torch import Tensor
+
+from impasto import rng
+from impasto.corruptions import blur, digital, noise, weather  # noqa: F401  (declare their corruptions on import)
+from impasto.corruptions.catalogue import CATALOGUE
+from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.tables import TABLES, Parameters, table_for
+from impasto.errors import ImpastoError
+
+SMALLEST_SIDE = 16
+SEVERITIES = (1, 2, 3, 4, 5)
+_CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**24}  # a CPU chunk and its temporaries stay in the cache
+
+
+def names() -> tuple[str, ...]:
+    """The names of all corruptions, in the order of the tables."""
+    return tuple(dict.fromkeys(name for table in TABLES.values() for name in table))
+
+
+def corrupt(
+    images: Tensor,
+    name: str,
+    severity: int,
+    seed: int,
+    ids: Tensor,
+    table: str | None = None,
+    work_dtype: torch.dtype = torch.float64,
+) -> Tensor:
+    """Corrupt a batch; each image's result depends on (seed, name, severity, its id) and its pixels alone.
+
+    Args:
+        images: uint8 [B, 3, H, W], RGB, at least 16 pixels on each side, on any device.
+        name: one of :func:`names`.
+        severity: 1 (mild) to 5 (severe).
+        seed: of all draws.
+        ids: int64 [B], what identifies each image, e.g. its row in the test set.
+        table: the benchmark whose constants apply, ``cifar``, ``tin`` or ``imagenet``; by default the one whose
+            image side is nearest to the shorter side of the images.
+        work_dtype: float64, as in the benchmarks, or float32: faster, and up to one grey level off in a few values.
+
+    Returns:
+        uint8 [B, 3, H, W] on the device of ``images``.
+
+    Raises:
+        ImpastoError: an unknown name, table or severity, or images of another kind.
+    """
+    _check_images(images)
+    assert ids.shape == images.shape[:1] and ids.dtype == torch.int64, "ids must be int64 [B]"
+    parameters = parameters_of(name, severity, table or table_for(min(images.shape[2:])))
+    key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
+    ids, result = ids.to(images.device), torch.empty_like(images, memory_format=torch.contiguous_format)
+    chunk = max(1, _CHUNK_PIXELS.get(images.device.type, 2**16) // (images.shape[2] * images.shape[3]))
+    for start in range(0, len(images), chunk):
+        part = slice(start, start + chunk)
+        result[part] = chosen(images[part].contiguous(), CounterRng(key, ids[part]), parameters, work_dtype)
+    return result
+
+
+def parameters_of(name: str, severity: int, table: str) -> Parameters:
+    """The constants of one corruption at one severity on one benchmark.
+
+    Raises:
+        ImpastoError: there is no such table, corruption or severity.
+    """
+    if table not in TABLES:
+        raise _unknown("table", table, tuple(TABLES))
+    if name not in TABLES[table]:
+        raise _unknown("corruption", name, tuple(TABLES[table]))
+    if severity not in SEVERITIES or not isinstance(severity, int):
+        raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use a whole number from 1 to 5.")
+    return TABLES[table][name][severity - 1]
+
+
+def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:
+    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
+    remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of {', '.join(known)}."
+    return ImpastoError(f"unknown {kind} {value!r}", where="corruptions", remedy=remedy)
+
+
+def _check_images(images: Tensor) -> None:
+    remedy = "Give uint8 RGB images [B, 3, H, W] of at least 16 pixels a side."
+    if images.dtype != torch.uint8:
+        raise ImpastoError(f"images are {images.dtype}, not torch.uint8", where="corruptions", remedy=remedy)
+    if images.ndim != 4 or images.shape[1] != 3:
+        shape = tuple(images.shape)
+        raise ImpastoError(f"images of shape {shape} are not a batch of RGB images", where="corruptions", remedy=remedy)
+    if min(images.shape[2:]) < SMALLEST_SIDE:
+        size = "x".join(map(str, images.shape[2:]))
+        raise ImpastoError(f"images of {size} pixels are too small", where="corruptions", remedy=remedy)

@@ -1,0 +1,106 @@
+"""Labelled images on disk: one uint8 array, one label array, one JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from impasto.errors import ImpastoError
+from impasto.io import digest, read_json, read_npy, write_json, write_npy
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images with labels.
+
+    Attributes:
+        pixels: uint8 [N, 3, H, W], RGB; a read-only memory map when loaded from disk.
+        labels: int64 [N], indices into ``classes``.
+        classes: names of the classes.
+        source: where the images come from, in words.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    source: str
+
+    def __post_init__(self) -> None:
+        shape, n = self.pixels.shape, len(self.labels)
+        if self.pixels.dtype != np.uint8 or len(shape) != 4 or shape[1] != 3 or shape[0] != n:
+            raise ValueError(f"expected uint8 [{n}, 3, H, W], got {self.pixels.dtype} {list(shape)}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def counts(self) -> dict[str, int]:
+        """Images per class."""
+        return dict(zip(self.classes, np.bincount(self.labels, minlength=len(self.classes)).tolist(), strict=True))
+
+    def save(self, folder: Path) -> None:
+        """Write ``images.npy``, ``labels.npy`` and ``meta.json``; the last one is written last."""
+        write_npy(folder / "images.npy", self.pixels)
+        write_npy(folder / "labels.npy", self.labels)
+        meta = {"classes": list(self.classes), "counts": self.counts(), "n": len(self), "source": self.source}
+        content = digest(folder / "images.npy", folder / "labels.npy")
+        write_json(folder / "meta.json", meta | {"digest": content})
+
+    @classmethod
+    def load(cls, folder: Path) -> Images:
+        """Open a saved folder, pixels as a memory map.
+
+        Raises:
+            ImpastoError: a file is missing or unreadable.
+        """
+        meta = read_json(folder / "meta.json")
+        pixels, labels = read_npy(folder / "images.npy"), np.array(read_npy(folder / "labels.npy"))
+        return cls(pixels, labels, tuple(meta["classes"]), meta["source"])
+
+    def take(self, rows: np.ndarray) -> Images:
+        """The images at ``rows`` (int64 [M]), copied into memory."""
+        return Images(self.pixels[rows], self.labels[rows], self.classes, self.source)
+
+
+def stratified(labels: np.ndarray, share: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Divide rows at random, the same share of every class.
+
+    Args:
+        labels: int64 [N].
+        share: fraction in (0, 1) that goes to the second part, rounded to the nearest whole image per class.
+        generator: source of the permutation.
+
+    Returns:
+        Two sorted int64 index arrays that together hold every row once.
+
+    Raises:
+        ImpastoError: a class has too few images to give at least one to each part.
+    """
+    second = []
+    for label in np.unique(labels):
+        rows = generator.permutation(np.flatnonzero(labels == label))
+        count = round(share * len(rows))
+        if not 0 < count < len(rows):
+            raise ImpastoError(
+                f"class {label} has {len(rows)} images, too few to give a share of {share} away",
+                where="dataset",
+                remedy="Add images to that class or change dataset.validation or dataset.test.",
+            )
+        second.append(rows[:count])
+    chosen = np.sort(np.concatenate(second))
+    return np.setdiff1d(np.arange(len(labels)), chosen), chosen
+
+
+def batches(pixels: np.ndarray, size: int, device: torch.device) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Yield ``(rows, uint8 batch on the device)`` in order; the last batch may be smaller."""
+    for start in range(0, len(pixels), size):
+        rows = slice(start, min(start + size, len(pixels)))
+        yield rows, to_device(pixels[rows], device)
+
+
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Copy an array, memory-mapped or not, into a tensor on the device."""
+    return torch.from_numpy(np.array(array)).to(device)

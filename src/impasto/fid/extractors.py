@@ -1,0 +1,116 @@
+"""Feature extractors of the Fréchet distance: what one is, which there are, and how to run one over a set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from impasto.errors import ImpastoError
+from impasto.fid.efficientnet_lite0_112 import EfficientNetLite0Block10
+from impasto.fid.moments import Moments
+from impasto.progress import track
+
+BATCH = 32
+"""Images per call of an extractor: the largest that stays in a CPU's cache, at four times the rate of 256."""
+
+BLOCK = 1024
+"""Images between two signs of progress."""
+
+Images = Tensor | np.ndarray
+"""uint8 images [N, 3, H, W]: a tensor, or an array such as an ``.npy`` file opened as a memory map."""
+
+
+class Extractor(Protocol):
+    """Maps images to the vectors that the Fréchet distance compares.
+
+    Distances are comparable between runs only if ``identity`` and ``resize`` are equal: store both with them.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name under which it is registered."""
+
+    @property
+    def identity(self) -> str:
+        """Network, weights with their digest, layer and input normalisation, in words."""
+
+    @property
+    def resize(self) -> str:
+        """How images reach the network's input size, in words."""
+
+    @property
+    def dimension(self) -> int:
+        """D, the length of a feature vector."""
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Features [B, D], float32, on the extractor's device, of uint8 images [B, 3, H, W] on any device."""
+
+
+EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
+    "efficientnet_lite0_112": EfficientNetLite0Block10,
+}
+"""One row and one file per extractor; a row builds the extractor on a device."""
+
+
+def extractor(name: str, device: torch.device) -> Extractor:
+    """Build a registered extractor on ``device``.
+
+    Raises:
+        ImpastoError: there is no extractor of this name.
+    """
+    if name not in EXTRACTORS:
+        raise ImpastoError(
+            f"unknown extractor {name!r}", where="fid.extractor", remedy=f"Choose one of: {', '.join(EXTRACTORS)}."
+        )
+    return EXTRACTORS[name](device)
+
+
+def features(extractor: Extractor, images: Images, batch: int = BATCH) -> Tensor:
+    """Features [N, D], float32 on the CPU, ``batch`` images at a time; the batch changes them by rounding only."""
+    found = torch.empty(len(images), extractor.dimension)
+    for first in range(0, len(images), batch):
+        rows = slice(first, first + batch)
+        found[rows] = extractor(as_tensor(images[rows])).cpu()
+    return found
+
+
+def feature_moments(extractor: Extractor, images: Images, label: str = "reference features") -> Moments:
+    """Moments of the features of a whole set, which never stand in memory together.
+
+    Raises:
+        ImpastoError: there are fewer images than dimensions + 1.
+    """
+    require_enough(len(images), extractor, "reference images")
+    total = Moments.zero(extractor.dimension)
+    for step in track(-(-len(images) // BLOCK), label, unit="block"):
+        total += Moments.of(features(extractor, images[step * BLOCK : (step + 1) * BLOCK]))
+    return total
+
+
+def as_tensor(images: Images) -> Tensor:
+    """A batch as a tensor; rows of a read-only memory map are copied."""
+    return images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
+
+
+def require_enough(count: int, extractor: Extractor, what: str) -> None:
+    """Check that ``count`` images give a covariance of full rank, for which D + 1 are needed.
+
+    Args:
+        count: the number of images.
+        extractor: gives the dimension D.
+        what: the set of images, named in the error.
+
+    Raises:
+        ImpastoError: there are too few; the distance would be biased by the missing directions.
+    """
+    needed = extractor.dimension + 1
+    if count < needed:
+        raise ImpastoError(
+            f"{count} {what} are too few for the {extractor.dimension} dimensions of {extractor.name}",
+            where="fid",
+            remedy=f"Provide at least {needed} images, or choose an extractor of fewer dimensions.",
+        )

@@ -1,0 +1,138 @@
+"""Whole files or none: everything that impasto writes goes through a temporary name and a rename."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from impasto.errors import ImpastoError
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path``; on success fsync it and rename it to ``path``.
+
+    Raises:
+        ImpastoError: the folder cannot be written or the disk is full. The old file stays as it was.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise ImpastoError(
+            f"cannot write {path}: {error.strerror or error}",
+            where=str(path.parent),
+            remedy="Free some space or make the folder writable, then run the command again.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON with sorted keys and a final newline: the same value gives the same bytes."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        ImpastoError: the file is missing or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    except ValueError as error:
+        raise ImpastoError(
+            f"{path} is no JSON: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
+        ) from error
+
+
+def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write dictionaries as a CSV table with a header row."""
+    with atomic(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Read a CSV table into one dictionary of strings per row."""
+    if not path.exists():
+        raise missing(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_npy(path: Path, array: np.ndarray) -> None:
+    """Write one array as ``.npy``."""
+    with atomic(path) as part, part.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """Open an ``.npy`` file as a read-only memory map.
+
+    Raises:
+        ImpastoError: the file is missing or is no ``.npy`` array.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise missing(path) from error
+    except (ValueError, EOFError, OSError) as error:
+        raise ImpastoError(
+            f"{path} is no readable .npy array: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
+        ) from error
+
+
+def digest(*parts: Any) -> str:
+    """Hex digest (16 characters) of values and files; a ``Path`` stands for its bytes, a folder for its files'."""
+    sha = hashlib.sha256()
+    for part in parts:
+        for chunk in _chunks(part):
+            sha.update(chunk)
+        sha.update(b"\x1e")
+    return sha.hexdigest()[:16]
+
+
+def missing(path: Path) -> ImpastoError:
+    """The error for an input file that is not there."""
+    return ImpastoError(
+        f"{path} does not exist", where=str(path), remedy=f"Run {_RERUN}: it makes every missing input."
+    )
+
+
+_RERUN = "`dvc repro`"
+
+
+def _chunks(part: Any) -> Iterator[bytes]:
+    if not isinstance(part, Path):
+        yield json.dumps(part, sort_keys=True, default=str).encode()
+    elif part.is_dir():
+        for file in sorted(p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            yield file.relative_to(part).as_posix().encode()
+            yield from _chunks(file)
+    else:
+        with part.open("rb") as file:
+            while block := file.read(1 << 20):
+                yield block

@@ -1,0 +1,154 @@
+"""What is measured on predictions, and how sure that is.
+
+Arrays are numpy. N is the number of images, K the number of classes; scores are fractions in [0, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_DRAWS = 1 << 22  # image indices drawn at once: bounds the memory of a bootstrap at some 70 MB
+
+
+class Interval(NamedTuple):
+    """A confidence interval."""
+
+    low: float
+    high: float
+
+
+class Summary(NamedTuple):
+    """Several seeds in one line; ``std`` and ``interval`` need two seeds or more."""
+
+    mean: float
+    std: float | None
+    interval: Interval | None
+
+
+def accuracy(predicted: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The share of images whose class is right.
+
+    Args:
+        predicted: predicted classes (N,), integer.
+        labels: true classes (N,), integer.
+    """
+    return float(np.mean(_right(predicted, labels)))
+
+
+def class_recall(predicted: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
+    """The accuracy within each true class.
+
+    Args:
+        predicted: predicted classes (N,), integer.
+        labels: true classes (N,), integer in [0, classes).
+        classes: K.
+
+    Returns:
+        (K,) float64; NaN for a class without images.
+    """
+    right = _right(predicted, labels)
+    images = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels[right], minlength=classes)
+    return np.where(images > 0, hits / np.maximum(images, 1), np.nan)
+
+
+def balanced_accuracy(recall: NDArray[np.float64]) -> float:
+    """The mean of :func:`class_recall` over the classes that have images."""
+    return float(np.nanmean(recall))
+
+
+def worst_class(recall: NDArray[np.float64]) -> tuple[int, float]:
+    """The class of lowest recall, the first of several, and that recall."""
+    worst = int(np.nanargmin(recall))
+    return worst, float(recall[worst])
+
+
+def calibration_error(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017, equation 3), binned as torchmetrics bins.
+
+    The mean over images of the gap between accuracy and confidence within the image's bin. Bins are
+    [0, 1/bins), [1/bins, 2/bins), ..., and a confidence of exactly 1 has a bin to itself.
+
+    Args:
+        confidence: highest class probability of each image (N,), in [0, 1].
+        correct: whether that class is the right one (N,), boolean.
+        bins: number of bins of equal width.
+    """
+    edges = np.linspace(0, 1, bins + 1, dtype=confidence.dtype)
+    place = np.digitize(confidence, edges) - 1
+    surplus = np.bincount(place, weights=correct.astype(np.float64) - confidence)
+    return float(np.abs(surplus).sum() / len(confidence))
+
+
+def bootstrap_interval(
+    values: NDArray[Any], generator: np.random.Generator, resamples: int, level: float = 0.95
+) -> Interval:
+    """Percentile bootstrap interval of the mean over images (Efron and Tibshirani 1993, chapter 13).
+
+    Whole images are drawn again: average an image's scores over its corrupted versions first, since
+    versions of one image are not independent.
+
+    Args:
+        values: one score per image (N,), boolean or float.
+        generator: source of the resamples.
+        resamples: how many.
+        level: probability that the interval should cover.
+    """
+    scores = np.asarray(values, dtype=np.float64)
+    rows = max(1, _DRAWS // len(scores))
+    means = [
+        scores[generator.integers(len(scores), size=(min(rows, resamples - done), len(scores)))].mean(axis=1)
+        for done in range(0, resamples, rows)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def paired_interval(
+    first: NDArray[Any], second: NDArray[Any], generator: np.random.Generator, resamples: int, level: float = 0.95
+) -> Interval:
+    """:func:`bootstrap_interval` of mean(first) - mean(second), both (N,) on the same images in the same order."""
+    if first.shape != second.shape:
+        raise ValueError(f"scores of {first.shape} and {second.shape} images cannot be paired")
+    return bootstrap_interval(np.subtract(first, second, dtype=np.float64), generator, resamples, level)
+
+
+def over_seeds(values: Sequence[float], level: float = 0.95) -> Summary:
+    """Mean, sample standard deviation (n - 1) and Student t interval of the mean over independent seeds.
+
+    Args:
+        values: one score per seed.
+        level: probability that the interval should cover, were the scores normal.
+    """
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Summary(mean, None, None)
+    from scipy.special import stdtrit  # type: ignore[import-untyped]  # the quantile of Student's t
+
+    std = float(np.std(values, ddof=1))
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * std / len(values) ** 0.5
+    return Summary(mean, std, Interval(mean - half, mean + half))
+
+
+def corruption_mean(table: Mapping[str, Sequence[float]], names: Iterable[str] | None = None) -> float:
+    """Unweighted mean over corruptions of the mean over severities.
+
+    Args:
+        table: accuracy at each severity, by corruption.
+        names: the corruptions that enter, e.g. the 15 of C15; all when None.
+
+    Raises:
+        KeyError: a name is not in the table.
+    """
+    return float(np.mean([np.mean(table[name]) for name in (table if names is None else names)]))
+
+
+def _right(predicted: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    if predicted.shape != labels.shape or labels.ndim != 1 or not len(labels):
+        raise ValueError(f"{predicted.shape} predictions do not answer {labels.shape} labels")
+    right: NDArray[np.bool_] = predicted == labels
+    return right

@@ -1,0 +1,58 @@
+"""From the section ``model`` to a classifier.
+
+Every classifier is a chain: a normalisation, then the architecture's named blocks from input to head.
+The blocks are what fine-tuning opens one after the other.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from impasto.config.model import Model
+from impasto.models.normalise import Normalise
+from impasto.rng import key
+
+Network = Callable[[Model, int], OrderedDict[str, nn.Module]]
+
+_NETWORKS: dict[str, Network] = {}
+
+
+def register(name: str) -> Callable[[Network], Network]:
+    """Enter a function (section, number of classes) -> blocks under a value of ``model.name``."""
+
+    def enter(network: Network) -> Network:
+        _NETWORKS[name] = network
+        return network
+
+    return enter
+
+
+def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[float], seed: int) -> nn.Sequential:
+    """A classifier from float images (N, 3, H, W) in [0, 1] to logits (N, classes), on the CPU.
+
+    The initial weights depend on the arguments alone; the global generator is left as it was. Dropout,
+    if any, draws from the global generator of the model's device, so a training loop must seed that.
+
+    Args:
+        config: the architecture.
+        classes: number of logits.
+        mean: mean of each channel of the training images, in [0, 1].
+        std: standard deviation of each channel.
+        seed: seed of the initial weights.
+    """
+    from impasto.models import wrn  # noqa: F401  the import enters it above
+
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: it would also reseed the GPUs, which are not restored here.
+        torch.default_generator.manual_seed(key(seed, "initial weights"))
+        parts = _NETWORKS[config.name](config, classes)
+    return nn.Sequential(OrderedDict(normalise=Normalise(mean, std), **parts))
+
+
+def blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The blocks of a built model with their names, from input to head; together they hold all parameters."""
+    return [(name, part) for name, part in model.named_children() if not isinstance(part, Normalise)]

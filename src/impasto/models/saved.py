@@ -1,0 +1,56 @@
+"""A classifier on disk: weights as safetensors beside a JSON file from which the network can be rebuilt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from impasto.config.model import Model
+from impasto.errors import ImpastoError
+from impasto.io import atomic, missing, read_json, write_json
+from impasto.models.registry import build
+
+
+def save_model(folder: Path, model: nn.Module, config: Model, classes: tuple[str, ...], **facts: Any) -> None:
+    """Write ``model.safetensors`` and, last, ``model.json``.
+
+    Args:
+        folder: made if it does not exist.
+        model: built by :func:`impasto.models.registry.build` from ``config``.
+        config: the architecture.
+        classes: names of the classes.
+        facts: further JSON values to keep beside it, e.g. the seed.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic(folder / "model.safetensors") as part:
+        save_file(tensors, part)
+    write_json(folder / "model.json", {"model": config.model_dump(), "classes": list(classes), **facts})
+
+
+def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tuple[str, ...]]:
+    """Rebuild a saved classifier in evaluation mode.
+
+    Returns:
+        (model, its architecture, names of its classes).
+
+    Raises:
+        ImpastoError: a file is missing, or the weights do not fit the architecture.
+    """
+    facts = read_json(folder / "model.json")
+    config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
+    model = build(config, len(classes), [0.0] * 3, [1.0] * 3, seed=0)  # the saved state holds the statistics
+    if not (folder / "model.safetensors").exists():
+        raise missing(folder / "model.safetensors")
+    try:
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+    except RuntimeError as error:
+        raise ImpastoError(
+            f"the weights do not fit the architecture: {str(error).splitlines()[0]}",
+            where=str(folder),
+            remedy="Delete the folder and run `dvc repro`.",
+        ) from error
+    return model.eval().to(device, memory_format=torch.channels_last), config, classes

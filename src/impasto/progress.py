@@ -1,0 +1,54 @@
+"""Progress of long loops: a bar with rate and ETA on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+from impasto.runtime import runtime
+
+_EVERY = 10.0  # seconds between two plain lines
+
+
+def track(total: int, label: str, unit: str = "it", start: int = 0) -> Iterator[int]:
+    """Yield ``start .. total - 1`` and show how far the loop has come.
+
+    Args:
+        total: the number of steps of the whole loop, steps done before a resume included.
+        label: what the loop does, e.g. ``"fit decoder"``.
+        unit: what one step is, e.g. ``"epoch"``.
+        start: the first step to do.
+    """
+    if runtime().quiet:
+        yield from range(start, total)
+    elif sys.stderr.isatty():
+        yield from _bar(total, label, unit, start)
+    else:
+        yield from _lines(total, label, unit, start)
+
+
+def _bar(total: int, label: str, unit: str, start: int) -> Iterator[int]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(label, total=total, completed=start, rate="")
+        begun = time.monotonic()
+        for step in range(start, total):
+            yield step
+            speed = (step + 1 - start) / max(time.monotonic() - begun, 1e-9)
+            progress.update(task, completed=step + 1, rate=f"{speed:.1f} {unit}/s")
+
+
+def _lines(total: int, label: str, unit: str, start: int) -> Iterator[int]:
+    begun = last = time.monotonic()
+    for step in range(start, total):
+        yield step
+        now = time.monotonic()
+        if now - last >= _EVERY or step + 1 == total:
+            last, speed = now, (step + 1 - start) / max(now - begun, 1e-9)
+            eta = (total - step - 1) / speed
+            print(f"{label}: {step + 1}/{total} {unit}, {speed:.2f} {unit}/s, ETA {eta:.0f} s", file=sys.stderr)

@@ -1,0 +1,119 @@
+"""All that a report tells of a run, with the words that depend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from impasto.config.evaluate import Evaluate
+from impasto.corruptions.tables import table_for
+from impasto.fid.curve import FrechetCurve
+from impasto.report.data import Cost, Curve, Evaluation, Material, realised
+from impasto.report.recipe import Recipe, architecture, sentence, subject
+from impasto.report.strip import Strip
+from impasto.report.summary import summarise
+
+BENCHMARKS = {"cifar": "CIFAR-10-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C"}
+RIGHTS = {
+    "digits": "MNIST is by Yann LeCun and Corinna Cortes, after NIST, and is commonly distributed under the licence "
+    "CC BY-SA 3.0; these copies are not the originals: they are coloured and padded.",
+    "folder": "The images were given as a folder. What their licence allows, for them and for a model trained on them, "
+    "is for whoever gave them to say.",
+}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """One run.
+
+    Attributes:
+        recipe: the parameters that made it.
+        settings: table and seed of the corruptions.
+        evaluation: scores on the test split.
+        train: curve of the training from scratch.
+        finetune: curve of the unfreezing.
+        frechet: distance of the synthetic images over lambda_s, if there are any.
+        costs: of each stage.
+        material: the images behind it.
+        strip: one image on its way.
+    """
+
+    recipe: Recipe
+    settings: Evaluate
+    evaluation: Evaluation
+    train: Curve
+    finetune: Curve
+    frechet: FrechetCurve | None
+    costs: list[Cost]
+    material: Material
+    strip: Strip
+
+    @property
+    def name(self) -> str:
+        """The architecture."""
+        return architecture(self.recipe.model)
+
+    @property
+    def subject(self) -> str:
+        """What the images are."""
+        return subject(self.recipe.dataset)
+
+    @property
+    def sentence(self) -> str:
+        """The recipe."""
+        return sentence(self.recipe, self.material.training, self.material.styles)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kinds of model with their headings; without unfreezing there is one."""
+        return {"base": "trained", "tuned": "fine-tuned"} if self.recipe.finetune.stages else {"tuned": "trained"}
+
+    @property
+    def shown_synthetic(self) -> FrechetCurve | None:
+        """The Fréchet curve, if the model was shown any of the images that it is about."""
+        return self.frechet if self.recipe.mix.lambda_ > 0 else None
+
+    @cached_property
+    def summary(self) -> dict[str, float]:
+        """What goes into ``metrics/summary.json``."""
+        return summarise(self.evaluation, self.shown_synthetic, self.train, self.recipe.mix.lambda_s)
+
+    @property
+    def realised(self) -> dict[str, float]:
+        """The shares as they came out."""
+        return realised(self.train)
+
+    @property
+    def benchmark(self) -> str:
+        """Whose severity constants the corruptions have."""
+        table = self.settings.table
+        return BENCHMARKS[table_for(self.material.size) if table == "auto" else table]
+
+    @property
+    def intervals(self) -> str:
+        """What kind of interval stands beside the scores, and what it covers."""
+        seeds = len(self.evaluation.seeds)
+        if seeds == 1:
+            return (
+                f"Intervals: 95\u202f% bootstrap over the {self.evaluation.n:,} test images. They tell how far a score "
+                "could move with other test images, not with another seed: this run has one."
+            )
+        return (
+            f"Scores are means over {seeds} seeds; intervals: 95\u202f% Student t of that mean. They tell how far it "
+            "could move with other seeds, not with other test images."
+        )
+
+    @property
+    def corrupted_by(self) -> str:
+        """Where the corrupted images come from and what their scores can be compared with."""
+        if self.evaluation.source != "generated":
+            return f"The corrupted images: {self.evaluation.source}."
+        return (
+            f"The corrupted images are made from these test images by impasto's own code with the severity constants of "
+            f"{self.benchmark}. Published {self.benchmark} scores are about other images and cannot be compared."
+        )
+
+    @property
+    def rights(self) -> str:
+        """A note on the licence of the original images."""
+        return RIGHTS[self.recipe.dataset.name]

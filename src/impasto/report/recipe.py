@@ -1,0 +1,84 @@
+"""The recipe of a run, in one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from impasto.config.augment import Augment
+from impasto.config.balance import Balance
+from impasto.config.dataset import Dataset
+from impasto.config.finetune import Finetune
+from impasto.config.mix import Mix
+from impasto.config.model import Model
+from impasto.config.seed import Seeds
+from impasto.config.style import Style
+from impasto.config.train import Train
+from impasto.report.wording import listed, plural, share
+
+
+class Recipe(NamedTuple):
+    """The parameters that the sentence and the table of shares tell."""
+
+    seeds: Seeds
+    mix: Mix
+    dataset: Dataset
+    style: Style
+    balance: Balance
+    augment: Augment
+    model: Model
+    train: Train
+    finetune: Finetune
+
+
+def sentence(recipe: Recipe, training: int, styles: int) -> str:
+    """What was trained on what, and how.
+
+    Args:
+        recipe: the parameters.
+        training: original training images.
+        styles: images in the style bank.
+    """
+    parts = [
+        f"{architecture(recipe.model)} on {training:,} {subject(recipe.dataset)}",
+        _synthetic(recipe.mix),
+        _painted(recipe.mix, recipe.style, styles),
+        *_balance(recipe.balance),
+        "TrivialAugment" if recipe.augment.trivial else "no TrivialAugment",
+        plural(recipe.train.epochs, "epoch"),
+    ]
+    stages = len(recipe.finetune.stages)
+    if stages:
+        parts.append(f"then {plural(stages, 'unfreezing stage')}")
+    seeds = recipe.seeds.seeds
+    return f"{', '.join(parts)}; {'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)}."
+
+
+def architecture(model: Model) -> str:
+    """The name of a network as papers write it, e.g. WRN-10-2."""
+    return f"{model.name.upper()}-{model.depth}-{model.width}"
+
+
+def subject(dataset: Dataset) -> str:
+    """What the images are, in words."""
+    return "coloured digits" if dataset.name == "digits" else f"images of {Path(dataset.root or '').name}"
+
+
+def _synthetic(mix: Mix) -> str:
+    words = {0.0: "no synthetic images", 0.5: "half of each batch synthetic", 1.0: "synthetic images only"}
+    return words.get(mix.lambda_, f"{share(mix.lambda_)} of each batch synthetic")
+
+
+def _painted(mix: Mix, style: Style, styles: int) -> str:
+    chances = {"original": mix.lambda_o * (mix.lambda_ < 1), "synthetic": mix.lambda_s * (mix.lambda_ > 0)}
+    shown = [f"{share(chance)} of {name} images" for name, chance in chances.items() if chance > 0]
+    if not shown:
+        return "none of them stylised"
+    verb = "painted with" if style.method == "adain" else "recoloured after"
+    which = f"one of {styles} {style.bank if style.bank == 'procedural' else 'collected'} styles"
+    return f"{' and '.join(shown)} {verb} {which}"
+
+
+def _balance(balance: Balance) -> list[str]:
+    words = {0.0: [], 1.0: ["classes drawn equally often"]}
+    return words.get(balance.strength, [f"class balance {balance.strength:g}"])

@@ -1,0 +1,27 @@
+"""The few numbers that stand for a run: what ``dvc metrics`` and the experiment table show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from impasto.fid.curve import FrechetCurve
+from impasto.report.data import Curve, Evaluation, realised
+
+
+def summarise(evaluation: Evaluation, curve: FrechetCurve | None, train: Curve, lambda_s: float) -> dict[str, float]:
+    """Accuracy of the fine-tuned model (means over seeds), the Fréchet distance and the realised shares.
+
+    Args:
+        evaluation: the scores.
+        curve: of the synthetic images that the model was shown; None leaves the distance out.
+        train: training curves, whose last epoch tells the shares.
+        lambda_s: where on the curve the run is.
+    """
+    accuracy = {name: evaluation.scores["tuned"][name].value for name in ("clean", "C")}
+    distance = {f"fd_{curve.extractor}": distance_at(curve, lambda_s)} if curve else {}
+    return {**accuracy, **distance, **realised(train)}
+
+
+def distance_at(curve: FrechetCurve, lambda_s: float) -> float:
+    """The distance at any lambda_s, linear between the points of the curve."""
+    return float(np.interp(lambda_s, curve.points, curve.values))

@@ -1,0 +1,64 @@
+"""How numbers are written, on the page and in the card."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+THIN = "\u202f"  # narrow no-break space, between a number and its unit
+
+
+def percent(value: float) -> str:
+    """A fraction as percent with one decimal."""
+    return f"{100 * value:.1f}{THIN}%"
+
+
+def span(interval: tuple[float, float]) -> str:
+    """An interval of fractions as percent."""
+    return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}{THIN}%"
+
+
+def share(value: float) -> str:
+    """A fraction that somebody typed, as percent with no more decimals than it needs."""
+    return f"{100 * value:.6g}{THIN}%"
+
+
+def decimal(value: float) -> str:
+    """Four significant digits, e.g. a Fréchet distance; no exponent below a million."""
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as read on a clock: 12.3 s, 3 min 05 s, 2 h 07 min."""
+    if seconds < 60:
+        return f"{seconds:.1f}{THIN}s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60}{THIN}min {whole % 60:02d}{THIN}s"
+    return f"{whole // 3600}{THIN}h {whole % 3600 // 60:02d}{THIN}min"
+
+
+def memory(megabytes: float) -> str:
+    """Megabytes, or gigabytes from a thousand on."""
+    return f"{megabytes / 1024:.1f}{THIN}GB" if megabytes >= 1000 else f"{megabytes:.0f}{THIN}MB"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and its noun."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def listed(items: Sequence[object]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    words = [str(item) for item in items]
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def spaced(name: str) -> str:
+    """The name of a corruption or a score as words."""
+    return name.replace("_", " ")
+
+
+def literal(text: str) -> str:
+    """Text that Markdown, and HTML inside it, show as it is, on one line."""
+    return re.sub(r"([\\`*_{}\[\]<>|#&~$])", r"\\\1", " ".join(text.split()))

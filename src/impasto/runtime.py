@@ -1,0 +1,79 @@
+"""How a run is carried out, and not what it computes: environment variables with the prefix IMPASTO_."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from impasto.errors import ImpastoError
+
+
+class Runtime(BaseSettings):
+    """Settings that invalidate no result."""
+
+    model_config = SettingsConfigDict(env_prefix="IMPASTO_", frozen=True)
+
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    threads: int = Field(0, ge=0, description="CPU threads; 0 takes two, or one on a single core")
+    save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
+    quiet: bool = Field(False, description="no progress output")
+    log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")
+
+
+@cache
+def runtime() -> Runtime:
+    """The settings of this process, read once.
+
+    Raises:
+        ImpastoError: a variable holds a value that is not allowed.
+    """
+    try:
+        return Runtime()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"IMPASTO_{str(first['loc'][0]).upper()}"
+        raise ImpastoError(
+            f"{name}={first['input']!r}: {first['msg']}", where="environment", remedy=f"Correct or unset {name}."
+        ) from error
+
+
+@cache
+def device() -> torch.device:
+    """The device to work on; sets the number of CPU threads as a side effect of the first call.
+
+    Raises:
+        ImpastoError: the named device does not exist here.
+    """
+    torch.set_num_threads(runtime().threads or min(2, os.cpu_count() or 1))
+    name = runtime().device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ImpastoError(
+            f"device {name!r} cannot be used: {str(error).splitlines()[0]}",
+            where="IMPASTO_DEVICE",
+            remedy="Use auto or cpu, or install a driver for it.",
+        ) from error
+
+
+def main_root() -> Path:
+    """The repository's root: DVC names it in DVC_ROOT, also in temporary and queued experiments."""
+    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 natively (AVX512-BF16, AMX or Arm BF16); Linux tells, others count as no."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore").split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)

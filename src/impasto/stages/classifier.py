@@ -1,0 +1,104 @@
+"""What the stages that train a classifier share: its inputs as streams and a feed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from impasto.checkpoint import Resume
+from impasto.config.augment import Augment
+from impasto.config.balance import Balance
+from impasto.config.mix import Mix
+from impasto.config.seed import Seeds
+from impasto.config.style import Style
+from impasto.config.train import Train
+from impasto.data.images import Images
+from impasto.data.stream import Stream
+from impasto.feed import Feed
+from impasto.io import read_json, read_npy, write_csv, write_json
+from impasto.paintings import Paintings
+from impasto.precision import resolve
+from impasto.runtime import device
+from impasto.stages.command import Stage
+from impasto.style.stylize import load_painter
+from impasto.training import Row
+
+#: Columns of a training curve.
+COLUMNS = (
+    "seed", "epoch", "loss", "validation_loss", "validation_accuracy", "learning_rate",
+    "share_synthetic", "share_stylised_o", "share_stylised_s",
+)  # fmt: skip
+
+
+class Inputs:
+    """The images that a classifier sees, opened once for all seeds.
+
+    Args:
+        this: a stage with the inputs images, split, pool, synthetic and style.
+    """
+
+    def __init__(self, this: Stage) -> None:
+        images, pool = Images.load(this.inputs["images"]), Images.load(this.inputs["pool"])
+        rows = {name: np.array(read_npy(this.inputs["split"] / f"{name}.npy")) for name in ("train", "validation")}
+        index = np.array(read_npy(this.inputs["synthetic"] / "index.npy"))
+        self.classes = images.classes
+        self.original = Stream(images.pixels, images.labels, rows["train"], device())
+        self.validation = Stream(images.pixels, images.labels, rows["validation"], device())
+        self.synthetic = Stream(pool.pixels, pool.labels, index, device())
+        self.statistics = channel_statistics(images.pixels, rows["train"])
+        self._this = this
+        painting = "bf16" if resolve(this.load(Train).precision, device()) in {"bf16", "fp16"} else "fp32"
+        self._painter = load_painter(this.inputs["style"], this.load(Style), device(), painting)
+        self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
+
+    def feed(self, seed: int, folder: Path) -> Feed:
+        """The batches of one run; ``folder`` keeps its paintings until the run is done."""
+        streams = (self.original, self.synthetic)
+        refresh = self._this.load(Style).refresh
+        return Feed(
+            streams=streams,
+            paintings=Paintings(self._painter, streams, refresh, device(), folder / "paintings.npy"),
+            styles=self._styles,
+            mix=self._this.load(Mix),
+            augment=self._this.load(Augment),
+            strength=self._this.load(Balance).strength,
+            batch=self._this.load(Train).batch,
+            seed=seed,
+            device=device(),
+        )
+
+
+def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Path, curve: Path) -> None:
+    """Run ``one`` for each seed and write the last rows as metrics and all rows as a curve.
+
+    A finished seed keeps its resume point until all are done: a run killed in the second seed does not
+    train the first one again.
+    """
+    resumes = {seed: this.resume(f"seed-{seed}") for seed in this.load(Seeds).seeds}
+    histories = {seed: one(seed, resume) for seed, resume in resumes.items()}
+    rows = [{"seed": s, "epoch": e} | row for s, history in histories.items() for e, row in enumerate(history)]
+    write_csv(curve, COLUMNS, rows)
+    write_json(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
+    for resume in resumes.values():
+        resume.clear()
+
+
+def logger(this: Stage, seed: int) -> Callable[[int, Row], None]:
+    """A callback that logs each epoch; with several seeds every seed has metrics of its own."""
+    prefix = f"seed_{seed}/" if len(this.load(Seeds).seeds) > 1 else ""
+    return lambda epoch, row: this.run.metrics({f"{prefix}{name}": value for name, value in row.items()}, step=epoch)
+
+
+def channel_statistics(pixels: np.ndarray, rows: np.ndarray, chunk: int = 4096) -> dict[str, Any]:
+    """Mean and standard deviation of each channel of uint8 images, in [0, 1]: two lists of three floats."""
+    total, squares, count = np.zeros(3), np.zeros(3), 0
+    for start in range(0, len(rows), chunk):
+        part = pixels[rows[start : start + chunk]].astype(np.float64) / 255
+        total += part.sum((0, 2, 3))
+        squares += np.square(part).sum((0, 2, 3))
+        count += part.size // 3
+    mean = total / count
+    return {"mean": mean.tolist(), "std": np.sqrt(np.maximum(squares / count - mean**2, 1e-6)).tolist()}

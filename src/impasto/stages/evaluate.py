@@ -1,0 +1,79 @@
+"""Measure the classifiers on the test split, clean and corrupted: the only stage that opens it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from impasto.config.evaluate import Evaluate
+from impasto.config.seed import Seeds
+from impasto.config.train import Train
+from impasto.corruptions.registry import corrupt
+from impasto.data.images import Images, to_device
+from impasto.evaluation import Predictions, predict_all
+from impasto.io import write_csv, write_json, write_npy
+from impasto.models.saved import load_model
+from impasto.picture import grid, write_png
+from impasto.runtime import device, runtime
+from impasto.scores import counts, score, summary
+from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+
+SHOWN = 8  # rows of the picture
+KINDS = ("base", "tuned")
+
+
+@command
+def evaluate(
+    images: In,
+    base: In,
+    tuned: In,
+    out: Out,
+    table: Out,
+    predictions: Out,
+    picture: Out,
+    timing: Out,
+    params: Params = PARAMS,
+) -> None:
+    """Write the scores of every model, the corruption x severity table and every single prediction."""
+    with stage("evaluate", params, timing, images=images, base=base, tuned=tuned) as this:
+        config, test, seeds = this.load(Evaluate), Images.load(images), this.load(Seeds).seeds
+        models = {(kind, s): load_model(path / str(s), device())[0] for kind, path in zip(KINDS, (base, tuned), strict=True) for s in seeds}
+        named = {f"{kind}-{seed}": model for (kind, seed), model in models.items()}
+        found = predict_all(named, test, config, device(), this.load(Train).precision)
+        scores = {name: score(p, test.labels, test.classes, config.bootstrap, config.seed) for name, p in found.items()}
+        by_kind = {kind: {seed: scores[f"{kind}-{seed}"] for seed in seeds} for kind in KINDS}
+        facts = {"n": len(test), "classes": list(test.classes), "corruptions": config.corruptions}
+        facts |= {"severities": config.severities, "source": "generated"}
+        result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
+        write_json(out, facts | result)
+        _write_tables(found, test, table, predictions)
+        write_png(picture, _sheet(test, config))
+        this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in ("clean", "C")})
+        for path in (table, picture):
+            this.run.artifact(path)
+        if runtime().log_model == "final":
+            this.run.model(models["tuned", seeds[0]], to_device(test.pixels[:2], device()).float() / 255)
+
+
+def _write_tables(found: dict[str, Predictions], test: Images, table: Path, folder: Path) -> None:
+    rows = [{"model": name} | row for name, p in found.items() for row in counts(p, test.labels, test.classes)]
+    write_csv(table, rows[0], rows)
+    for name, one in found.items():
+        write_npy(folder / f"{name}.npy", one.predicted.astype(np.int16))
+    write_json(folder / "meta.json", {"cells": next(iter(found.values())).cells})
+
+
+def _sheet(test: Images, config: Evaluate) -> np.ndarray:
+    """Test images, plain and under each corruption at the highest severity."""
+    rows = torch.linspace(0, len(test) - 1, SHOWN).long()
+    plain = to_device(test.pixels[rows.numpy()], device())
+    constants = None if config.table == "auto" else config.table
+    worst = [corrupt(plain, name, max(config.severities), config.seed, rows, constants) for name in config.corruptions]
+    return grid([plain, *worst])
+
+
+if __name__ == "__main__":
+    run(evaluate)

@@ -1,0 +1,46 @@
+"""Fine-tune each trained classifier by gradual unfreezing."""
+
+from __future__ import annotations
+
+from impasto.checkpoint import Resume
+from impasto.config.finetune import Finetune
+from impasto.config.train import Train
+from impasto.finetuning import phases
+from impasto.models.saved import load_model, save_model
+from impasto.runtime import device
+from impasto.stages.classifier import Inputs, every_seed, logger
+from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.training import Row, fit
+
+
+@command
+def finetune(
+    images: In,
+    split: In,
+    pool: In,
+    synthetic: In,
+    style: In,
+    base: In,
+    out: Out,
+    metrics: Out,
+    curve: Out,
+    timing: Out,
+    params: Params = PARAMS,
+) -> None:
+    """Write one fine-tuned model per seed, its last numbers and its training curve."""
+    given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style, "base": base}
+    with stage("finetune", params, timing, **given) as this:
+        inputs, plan, settings = Inputs(this), phases(this.load(Finetune)), this.load(Train)
+
+        def one(seed: int, resume: Resume) -> list[Row]:
+            model, config, classes = load_model(base / str(seed), device())
+            feed, log = inputs.feed(seed, resume.folder), logger(this, seed)
+            history = fit(model, feed, inputs.validation, plan, settings, purpose="finetune", resume=resume, on_epoch=log)
+            save_model(out / str(seed), model, config, classes, seed=seed)
+            return history
+
+        every_seed(this, one, metrics, curve)
+
+
+if __name__ == "__main__":
+    run(finetune)

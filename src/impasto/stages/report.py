@@ -1,0 +1,86 @@
+"""Tell what the run has found: a page, a model card, and the few numbers that stand for it."""
+
+from __future__ import annotations
+
+from impasto.config.augment import Augment
+from impasto.config.balance import Balance
+from impasto.config.dataset import Dataset
+from impasto.config.evaluate import Evaluate
+from impasto.config.finetune import Finetune
+from impasto.config.mix import Mix
+from impasto.config.model import Model
+from impasto.config.seed import Seed, Seeds
+from impasto.config.style import Style
+from impasto.config.train import Train
+from impasto.io import atomic, write_json, write_text
+from impasto.models.saved import load_model
+from impasto.report.card import render_card
+from impasto.report.data import Evaluation, load_costs, load_curve, load_evaluation, load_frechet, load_material
+from impasto.report.findings import Findings
+from impasto.report.page import draw_plots, load_pictures, render_page
+from impasto.report.recipe import Recipe
+from impasto.report.strip import Sources, Strip, make_strip
+from impasto.runtime import device
+from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
+from impasto.style.stylize import load_painter
+
+SECTIONS = (Seeds, Mix, Dataset, Style, Balance, Augment, Model, Train, Finetune)
+
+
+@command
+def report(
+    images: In,
+    split: In,
+    pool: In,
+    synthetic: In,
+    style: In,
+    tuned: In,
+    evaluation: In,
+    corruptions: In,
+    fid: In,
+    train_curve: In,
+    finetune_curve: In,
+    pictures: In,
+    times: In,
+    out: Out,
+    metrics: Out,
+    params: Params = PARAMS,
+) -> None:
+    """Write the page, the model card and the summary; nothing is measured anew."""
+    sources = Sources(images, split, pool, synthetic, style)
+    measured = {"evaluation": evaluation, "corruptions": corruptions, "fid": fid, "train_curve": train_curve}
+    measured |= {"finetune_curve": finetune_curve, "pictures": pictures, "times": times}
+    with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured) as this:
+        scores = load_evaluation(evaluation, corruptions)
+        findings = Findings(
+            recipe=Recipe(*(this.load(section) for section in SECTIONS)),
+            settings=this.load(Evaluate),
+            evaluation=scores,
+            train=load_curve(train_curve),
+            finetune=load_curve(finetune_curve),
+            frechet=load_frechet(fid),
+            costs=load_costs(times),
+            material=load_material(*sources),
+            strip=_strip(this, sources, scores),
+        )
+        plots = draw_plots(findings)
+        write_text(out / "index.html", render_page(findings, plots, load_pictures(pictures)))
+        write_text(out / "model_card.md", render_card(findings))
+        write_json(metrics, findings.summary)
+        for name, plot in plots.items():
+            with atomic(out / f"{name}.png") as part:
+                part.write_bytes(plot.light)
+        for path in sorted(out.iterdir()):
+            this.run.artifact(path, "report")
+        this.run.summary(findings.summary)
+
+
+def _strip(this: Stage, sources: Sources, scores: Evaluation) -> Strip:
+    model, _, _ = load_model(this.inputs["tuned"] / str(scores.seeds[0]), device())
+    painter = load_painter(sources.style, this.load(Style), device(), "fp32")
+    severity, seed = max(scores.severities), this.load(Seed).seed
+    return make_strip(sources, model, painter, this.load(Evaluate), scores.corruptions, severity, seed, device())
+
+
+if __name__ == "__main__":
+    run(report)

@@ -1,0 +1,49 @@
+"""Train the classifier from scratch, once per seed."""
+
+from __future__ import annotations
+
+import torch
+
+from impasto.checkpoint import Resume
+from impasto.config.model import Model
+from impasto.config.train import Train
+from impasto.models.registry import build
+from impasto.models.saved import save_model
+from impasto.runtime import device
+from impasto.stages.classifier import Inputs, every_seed, logger
+from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.training import Row, base_phase, fit
+
+
+@command
+def train(
+    images: In,
+    split: In,
+    pool: In,
+    synthetic: In,
+    style: In,
+    out: Out,
+    metrics: Out,
+    curve: Out,
+    timing: Out,
+    params: Params = PARAMS,
+) -> None:
+    """Write one model per seed, its last numbers and its training curve."""
+    given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style}
+    with stage("train", params, timing, **given) as this:
+        inputs, config, settings = Inputs(this), this.load(Model), this.load(Train)
+
+        def one(seed: int, resume: Resume) -> list[Row]:
+            model = build(config, len(inputs.classes), **inputs.statistics, seed=seed)
+            model = model.to(device(), memory_format=torch.channels_last)
+            feed, phases = inputs.feed(seed, resume.folder), [base_phase(settings)]
+            validation, log = inputs.validation, logger(this, seed)
+            history = fit(model, feed, validation, phases, settings, purpose="train", resume=resume, on_epoch=log)
+            save_model(out / str(seed), model, config, inputs.classes, seed=seed)
+            return history
+
+        every_seed(this, one, metrics, curve)
+
+
+if __name__ == "__main__":
+    run(train)

@@ -1,0 +1,1 @@
+"""AdaIN style transfer."""

@@ -1,0 +1,1 @@
+"""The generator of synthetic images and the selection of a subset."""

@@ -1,0 +1,201 @@
+"""The training loop, the same for training from scratch and for gradual unfreezing.
+
+A run is a list of phases. Everything random in an epoch is keyed by (seed, purpose, epoch), so the state
+after an epoch is all that a resumed run needs to end with the same bits as an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from impasto.averaging import WeightAverage, refresh_batch_norm
+from impasto.checkpoint import Resume
+from impasto.config.train import Train
+from impasto.data.stream import Stream
+from impasto.feed import Feed
+from impasto.losses import cross_entropy
+from impasto.models.registry import blocks
+from impasto.precision import autocast, resolve
+from impasto.progress import track
+from impasto.rng import key
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs with the same blocks open.
+
+    Attributes:
+        epochs: number of epochs.
+        rate: learning rate of an epoch of the phase, counted from 0.
+        open: number of blocks that learn, counted from the head; None opens all.
+        batch_norm: whether batch-norm statistics of open blocks move on.
+        average: first epoch of the phase after which weights are averaged; None never.
+    """
+
+    epochs: int
+    rate: Callable[[int], float]
+    open: int | None = None
+    batch_norm: bool = True
+    average: int | None = None
+
+
+def cosine_restarts(epoch: float, rate: float, period: int, factor: int) -> float:
+    """Learning rate with warm restarts (Loshchilov and Hutter 2017, eq. 5), down to 0 in each cycle."""
+    while epoch >= period:
+        epoch, period = epoch - period, period * factor
+    return rate * (1 + math.cos(math.pi * epoch / period)) / 2
+
+
+def base_phase(train: Train) -> Phase:
+    """Training from scratch: cosine restarts, then a linear move to the averaging rate, which stays."""
+    averaging, first = train.averaging, math.ceil(train.averaging.start * train.epochs)
+
+    def rate(epoch: int) -> float:
+        before = cosine_restarts(min(epoch, first), train.learning_rate, train.period, train.period_factor)
+        if epoch < first:
+            return before
+        moved = min((epoch - first + 1) / averaging.anneal, 1.0)
+        return before + moved * (averaging.learning_rate - before)
+
+    return Phase(train.epochs, rate, average=first if first < train.epochs else None)
+
+
+def fit(
+    model: nn.Module,
+    feed: Feed,
+    validation: Stream,
+    phases: list[Phase],
+    train: Train,
+    *,
+    purpose: str,
+    resume: Resume,
+    on_epoch: Callable[[int, Row], None],
+) -> list[Row]:
+    """Train ``model`` in place and return one row of numbers per epoch.
+
+    Args:
+        model: float images in [0, 1] -> logits, on the feed's device.
+        feed: the training batches.
+        validation: held-out original images; they are measured, never trained on or chosen by.
+        phases: run one after the other.
+        train: momentum, weight decay, label smoothing, clipping and precision.
+        purpose: what the run is for, e.g. ``"train"``; a key of its random draws.
+        resume: where the state is kept between epochs.
+        on_epoch: called with the number of the epoch and its row after each epoch.
+    """
+    loop = _Loop(model, feed, phases, train, purpose)
+    history = loop.restore(resume.load())
+    for epoch in track(len(loop.schedule), f"{purpose} {feed.seed}", "epoch", start=len(history)):
+        row = loop.run(epoch) | {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
+        history.append(row)
+        on_epoch(epoch, row)
+        if resume.due() or epoch + 1 == len(loop.schedule):
+            resume.save(loop.state(history))
+    if loop.average.count:
+        loop.average.copy_to(model)
+        refresh_batch_norm(model, (images for images, _ in feed.epoch(len(loop.schedule) - 1)[1]))
+        history[-1] |= {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
+    return history
+
+
+def measure(model: nn.Module, stream: Stream, train: Train, device: torch.device, batch: int = 1000) -> Row:
+    """Loss and accuracy of a model on a stream of plain images."""
+    model.eval()
+    loss = torch.zeros((), device=device)
+    correct = torch.zeros((), device=device)
+    with torch.inference_mode(), autocast(train.precision, device):
+        for rows in torch.arange(len(stream)).split(batch):
+            labels = stream.labels[rows].to(device)
+            logits = model(to_input(stream.gather(rows))).float()
+            loss += cross_entropy(logits, labels, train.label_smoothing) * len(rows)
+            correct += (logits.argmax(1) == labels).sum()
+    return {"loss": float(loss) / len(stream), "accuracy": float(correct) / len(stream)}
+
+
+def to_input(images: Tensor) -> Tensor:
+    """uint8 [B, 3, H, W] to float32 in [0, 1], in the memory format in which convolutions run fastest."""
+    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+class _Loop:
+    """Model, optimiser, scaler and average of one run."""
+
+    def __init__(self, model: nn.Module, feed: Feed, phases: list[Phase], train: Train, purpose: str) -> None:
+        self.model, self.feed, self.train, self.purpose = model, feed, train, purpose
+        self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
+        self.average = WeightAverage(model)
+        self.optimizer = torch.optim.SGD(
+            model.parameters(),
+            lr=train.learning_rate,
+            momentum=train.momentum,
+            weight_decay=train.weight_decay,
+            nesterov=train.momentum > 0,
+        )
+        scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
+        self.scaler = torch.amp.GradScaler(feed.device.type, enabled=scale)
+
+    def run(self, epoch: int) -> Row:
+        """One epoch of steps; the row holds its loss, rate and realised shares."""
+        phase, local = self.schedule[epoch]
+        self.open(phase)
+        rate = phase.rate(local)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        plan, batches = self.feed.epoch(epoch)
+        total = torch.zeros((), device=self.feed.device)
+        with torch.random.fork_rng(devices=[self.feed.device] if self.feed.device.type == "cuda" else []):
+            torch.manual_seed(key(self.feed.seed, self.purpose, "dropout", epoch))
+            for images, labels in batches:
+                total += self.step(images, labels) * len(labels)
+        if phase.average is not None and local >= phase.average:
+            self.average.update(self.model)
+        return {"loss": float(total) / len(plan.row), "learning_rate": rate, **plan.shares()}
+
+    def step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of the optimiser; returns the detached loss."""
+        with autocast(self.train.precision, self.feed.device):
+            logits = self.model(images)
+        loss = cross_entropy(logits.float(), labels, self.train.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.train.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach()
+
+    def open(self, phase: Phase) -> None:
+        """Let the phase's blocks learn and keep the others as they are, statistics included."""
+        parts = blocks(self.model)
+        first = 0 if phase.open is None else max(len(parts) - phase.open, 0)
+        self.model.train()
+        for index, (_, part) in enumerate(parts):
+            part.requires_grad_(index >= first)
+            frozen = index < first or not phase.batch_norm
+            for module in part.modules():
+                if isinstance(module, nn.modules.batchnorm._BatchNorm) and frozen:
+                    module.eval()
+
+    def state(self, history: list[Row]) -> dict[str, Any]:
+        """Everything a resumed run needs."""
+        parts = ("model", "optimizer", "scaler", "average")
+        kept = {name: getattr(self, name).state_dict() for name in parts}
+        return {**kept, "painted": self.feed.paintings.painted, "history": history}
+
+    def restore(self, state: dict[str, Any] | None) -> list[Row]:
+        """Take up a saved state; returns the rows of the epochs that are done."""
+        if state is None:
+            return []
+        for name in ("model", "optimizer", "scaler", "average"):
+            getattr(self, name).load_state_dict(state[name])
+        self.feed.paintings.restore(state["painted"])
+        history: list[Row] = state["history"]
+        return history

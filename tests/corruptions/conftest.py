@@ -1,0 +1,50 @@
+"""Images for the tests of the corruptions: made ones, and real ones where they are at hand."""
+
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+ARCHIVE = "cifar-10-subset.tar.gz"
+
+
+def _find_archive() -> Path | None:
+    """The archive in the folder IMPASTO_TEST_DATA, or in shared/data up to two levels above the repository."""
+    above = Path(__file__).resolve().parents[3:5]
+    folders = [Path(os.environ["IMPASTO_TEST_DATA"])] if "IMPASTO_TEST_DATA" in os.environ else []
+    folders += [folder / "shared" / "data" for folder in above]
+    return next((folder / ARCHIVE for folder in folders if (folder / ARCHIVE).is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Tensor:
+    """200 CIFAR-10 test images, 20 of each class, uint8 [200, 3, 32, 32]."""
+    archive = _find_archive()
+    if archive is None:
+        pytest.skip(f"{ARCHIVE} not found: set IMPASTO_TEST_DATA to the folder that holds it")
+    with tarfile.open(archive) as tar:
+        member = tar.extractfile("cifar-10-batches-py/test_batch")
+        assert member is not None
+        batch = pickle.load(member, encoding="bytes")
+    labels = np.array(batch[b"labels"])
+    rows = np.concatenate([np.flatnonzero(labels == label)[:20] for label in range(10)])
+    return torch.from_numpy(np.asarray(batch[b"data"])[rows]).view(-1, 3, 32, 32)
+
+
+@pytest.fixture
+def images() -> Tensor:
+    """24 made images, uint8 [24, 3, 32, 32]: noise, gradients, flat colours, greys, black and white."""
+    generator = torch.Generator().manual_seed(5)
+    batch = torch.randint(0, 256, (24, 3, 32, 32), generator=generator, dtype=torch.uint8)
+    ramp = torch.arange(32).mul(8).expand(32, 32)
+    batch[4:8] = torch.stack((ramp, ramp.T, 255 - ramp)).byte()
+    batch[8:14] = batch[8:14, :, :1, :1]
+    batch[14:18] = batch[14:18, :1]
+    batch[18:20] = batch[18:20] // 64 * 64
+    batch[20], batch[21] = 0, 255
+    return batch

@@ -1,0 +1,73 @@
+"""A tiny repository with an MLflow store whose schema was written once for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from impasto.tracking import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PARAMS = "# a comment\nseed: 3\nseeds: [0, 1]\nlambda_s: 0.5\ndataset: {name: digits, root: null}\ntrain: {epochs: 2}\n"
+IDENTITY = {f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def git(*arguments: str) -> str:
+    """Run git in the current folder; it must succeed."""
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def children(client: MlflowClient, parent: Run) -> list[Run]:
+    """The stages of an execution, oldest first."""
+    return store.search(client, f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'")
+
+
+def parents(client: MlflowClient) -> list[Run]:
+    """The rows of all executions, oldest first."""
+    return store.search(client, "tags.stage = 'pipeline'")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database."""
+    path = tmp_path_factory.mktemp("mlflow") / "template.db"
+    store.connect(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def repo(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A committed repository as the current folder, untouched by the environment of an outer run."""
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    for name in list(os.environ):
+        if name.startswith(("DVC_", "MLFLOW_", "GIT_")) or name == "RANK":
+            monkeypatch.delenv(name)
+    for name, value in {**IDENTITY, "GIT_CONFIG_GLOBAL": os.devnull, "IMPASTO_DEVICE": "cpu"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(store, "_warned", set())
+    (folder / "params.yaml").write_text(PARAMS)
+    (folder / ".gitignore").write_text("/mlflow.db*\n/mlartifacts/\n/.mlflow.lock\n")
+    shutil.copy(template, folder / "mlflow.db")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "first")
+    yield folder
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:  # set by the code under test
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def client(repo: Path) -> MlflowClient:
+    """A client of the repository's store."""
+    return store.open_store()
