@@ -1,12 +1,16 @@
-# Two commands do everything: `make repro` (set-up + pipeline) and `make test` (set-up + tests).
+# `make repro` (set-up + pipeline) and `make test` (set-up + tests) need nothing but Python 3.11+, git and make.
 PY ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
-export DO_NOT_TRACK = true
 STAMP := $(VENV)/.installed
+PORT ?= 5000
 
-.PHONY: setup repro test test-slow lint
+.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation bench lock
+
+help:          ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
 $(STAMP): pyproject.toml requirements.lock
 	test -d $(VENV) || $(PY) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -q uv
@@ -14,4 +18,42 @@ $(STAMP): pyproject.toml requirements.lock
 	  $(VENV)/bin/uv pip install -q --python $(VENV) --index-strategy unsafe-best-match --compile-bytecode \
 	  -r requirements.lock -e .
 	touch $@
-setup: $(STAMP)
+
+setup: $(STAMP)    ## make the virtual environment
+
+repro: $(STAMP)    ## run the whole pipeline; what is up to date is not run again
+	dvc repro
+
+test: $(STAMP)     ## unit tests
+	pytest -q -m "not slow" -n 2
+
+test-slow: $(STAMP)    ## tests that need a browser, a server or minutes
+	pytest -q -m slow
+
+coverage: $(STAMP)     ## unit tests with line coverage
+	pytest -q -m "not slow" -n 2 --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+lint: $(STAMP)     ## style, types, and dvc.yaml against the imports
+	ruff check . && ruff format --check . && mypy && python tests/closure.py
+
+ui: $(STAMP)       ## MLflow on localhost
+	impasto track record
+	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs"
+	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+deps: $(STAMP)     ## bring the code dependencies in dvc.yaml up to date
+	python tests/closure.py --write || true
+
+docs: $(STAMP)     ## generated documentation
+	impasto schema --out docs/parameters.md
+	python docs/readme.py
+
+ablation: $(STAMP) ## the arms of the ablation as DVC experiments, five seeds each
+	python benchmarks/ablation.py
+
+bench: $(STAMP)    ## all benchmarks
+	python benchmarks/run.py
+
+lock: $(STAMP)     ## resolve requirements.lock anew
+	env -u UV_EXTRA_INDEX_URL $(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --no-emit-index-url \
+	  --no-header --no-annotate -q -o requirements.lock

@@ -22,7 +22,8 @@ COMMANDS = {
     "evaluate": ("impasto.stages.evaluate", "Measure accuracy, clean and corrupted, on the test split."),
     "report": ("impasto.stages.report", "Write the report, the model card and the summary."),
     "preset": ("impasto.commands.preset", "Write a preset into params.yaml and print the difference."),
-    "track": ("impasto.commands.track", "Send local MLflow runs to a server and add rows of cached experiments."),
+    "track": ("impasto.commands.track", "Add MLflow rows of cached experiments; send local runs to a server."),
+    "gate": ("impasto.commands.gate", "Fail when a metric got worse than at another revision."),
     "schema": ("impasto.commands.schema", "Print the reference of all parameters."),
 }
 

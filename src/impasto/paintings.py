@@ -45,7 +45,7 @@ class Paintings:
         self._stylise, self._streams, self._refresh, self._batch = stylise, streams, refresh, batch
         self._device, self._file = device, file if refresh < 1 else None
         self.painted = torch.zeros(0, dtype=torch.bool)
-        self._store = torch.empty(0, dtype=torch.uint8, device=device)
+        self._store = torch.empty((0, 3, streams[0].size, streams[0].size), dtype=torch.uint8, device=device)
 
     def paint(self, plan: Plan) -> None:
         """Paint what the plan shows for the first time or wants fresh."""

@@ -7,7 +7,8 @@ after an epoch is all that a resumed run needs to end with the same bits as an u
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,8 +101,10 @@ def fit(
         if resume.due() or epoch + 1 == len(loop.schedule):
             resume.save(loop.state(history))
     if loop.average.count:
-        loop.average.copy_to(model)
-        refresh_batch_norm(model, (images for images, _ in feed.epoch(len(loop.schedule) - 1)[1]))
+        model.load_state_dict(loop.average.model.state_dict())
+        last = len(loop.schedule) - 1
+        with seeded(feed, purpose, "refresh", last):
+            refresh_batch_norm(model, (images for images, _ in feed.epoch(last)[1]))
         history[-1] |= {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
     return history
 
@@ -123,6 +126,14 @@ def measure(model: nn.Module, stream: Stream, train: Train, device: torch.device
 def to_input(images: Tensor) -> Tensor:
     """uint8 [B, 3, H, W] to float32 in [0, 1], in the memory format in which convolutions run fastest."""
     return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+@contextmanager
+def seeded(feed: Feed, *purpose: str | int) -> Iterator[None]:
+    """Seed the global generators, from which dropout draws, for a while."""
+    with torch.random.fork_rng(devices=[feed.device] if feed.device.type == "cuda" else []):
+        torch.manual_seed(key(feed.seed, *map(str, purpose)))
+        yield
 
 
 class _Loop:
@@ -151,8 +162,7 @@ class _Loop:
             group["lr"] = rate
         plan, batches = self.feed.epoch(epoch)
         total = torch.zeros((), device=self.feed.device)
-        with torch.random.fork_rng(devices=[self.feed.device] if self.feed.device.type == "cuda" else []):
-            torch.manual_seed(key(self.feed.seed, self.purpose, "dropout", epoch))
+        with seeded(self.feed, self.purpose, "dropout", epoch):
             for images, labels in batches:
                 total += self.step(images, labels) * len(labels)
         if phase.average is not None and local >= phase.average:

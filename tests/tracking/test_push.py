@@ -99,6 +99,27 @@ def test_sync_sends_everything_once(repo: Path, client: MlflowClient, other: str
     assert len(remote.get_metric_history(child.info.run_id, "loss")) == 3
 
 
+def test_a_model_is_sent_once(repo: Path, client: MlflowClient, other: str, tmp_path: Path) -> None:
+    from mlflow.entities import LoggedModelOutput
+
+    run_stage("evaluate", repo)
+    (evaluate,) = children(client, parents(client)[0])
+    model = client.create_logged_model(evaluate.info.experiment_id, "model", evaluate.info.run_id)
+    (tmp_path / "MLmodel").write_text("weights")
+    client.log_model_artifact(model.model_id, str(tmp_path / "MLmodel"))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(evaluate.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+    remote = store.connect(other)
+    for _ in range(2):
+        push.push(client, remote, other, evaluate.info.run_id)
+    (twin,) = children(remote, parents(remote)[0])
+    assert twin.outputs
+    (output,) = twin.outputs.model_outputs
+    copy = Path(remote.get_logged_model(output.model_id).artifact_location.removeprefix("file://"))
+    assert copy.is_relative_to(tmp_path / "other")
+    assert (copy / "MLmodel").read_text() == "weights"
+
+
 def test_a_later_stage_updates_the_row_on_the_server(repo: Path, client: MlflowClient, other: str) -> None:
     run_stage("train", repo)
     push.sync(other)

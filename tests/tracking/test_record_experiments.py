@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from conftest import PARAMS, children, git, parents
 
+from impasto.errors import ImpastoError
 from impasto.tracking import experiments, store
 from impasto.tracking.experiments import consistent, record_experiments
 from impasto.tracking.stage import stage_run
@@ -101,7 +102,7 @@ def test_the_workspace_gets_a_row_unless_another_shows_the_same(repo: Path, clie
     experiment(repo, "wet-kiwi", 0.6, 0.75)
     finish(repo, 0.6, 0.75)  # what `dvc exp run` leaves in the workspace too
     assert record_experiments() == 1
-    assert [row.info.run_name for row in parents(client)] == ["workspace", "wet-kiwi"]
+    assert sorted(str(row.info.run_name) for row in parents(client)) == ["wet-kiwi", "workspace"]
 
 
 def test_edited_parameters_get_no_row_with_old_metrics(repo: Path, client: MlflowClient) -> None:
@@ -121,6 +122,13 @@ def test_recorded_experiments_are_not_read_again(repo: Path, monkeypatch: pytest
 def test_with_nothing_to_record_the_store_stays_closed(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "open_store", lambda: pytest.fail("opened"))
     assert record_experiments() == 0
+
+
+def test_a_broken_store_is_the_users_to_mend(repo: Path) -> None:
+    finish(repo, 0.5, 0.25)
+    (repo / "mlflow.db").write_bytes(b"no database" * 999)
+    with pytest.raises(ImpastoError, match=r"Move a broken mlflow\.db away"):
+        record_experiments()
 
 
 SUMMARY = b'{"clean": 1}'

@@ -23,7 +23,7 @@ FOLDER = Path("presets")
 def preset(
     name: Annotated[str, typer.Argument(help="A file of presets/, without its ending; none lists them.")] = "",
     params: Params = PARAMS,
-    overrides: Annotated[bool, typer.Option(help="Print it as -S options for `dvc exp run` and change nothing.")] = False,
+    options: Annotated[bool, typer.Option(help="Print it as -S options for `dvc exp run` and change nothing.")] = False,
 ) -> None:
     """Overlay a preset: it holds only the leaves that differ."""
     presets = {path.stem: path for path in sorted(params.with_name(FOLDER.name).glob("*.yaml"))}
@@ -31,8 +31,8 @@ def preset(
         print("\n".join(f"{stem:24} {_title(path)}" for stem, path in presets.items()))
     elif name not in presets:
         raise ImpastoError(f"there is no preset {name!r}", where=str(FOLDER), remedy=nearest(name, list(presets)))
-    elif overrides:
-        print(" ".join(f"-S '{leaf}={_plain(value)}'" for leaf, value in flatten(read_yaml(presets[name]))))
+    elif options:
+        print(" ".join(f"-S '{override}'" for override in overrides(presets[name])))
     else:
         print(apply(presets[name], params), end="")
 
@@ -60,6 +60,11 @@ def apply(overlay: Path, params: Path) -> str:
         trial.unlink()
     write_text(params, after)
     return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=0))
+
+
+def overrides(overlay: Path) -> list[str]:
+    """An overlay as ``NAME=VALUE`` for the option -S of `dvc exp run`."""
+    return [f"{leaf}={_plain(value)}" for leaf, value in flatten(read_yaml(overlay))]
 
 
 def _set(tree: Any, leaf: str, value: Any, overlay: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from impasto.errors import ImpastoError
-from impasto.stages.command import PARAMS, Params, command, experiment
+from impasto.stages.command import command
 from impasto.tracking.experiments import record_experiments
 from impasto.tracking.push import sync
 
@@ -17,14 +17,14 @@ from impasto.tracking.push import sync
 def track(
     action: Annotated[str, typer.Argument(help="record: add rows of experiments that ran no stage; sync: that, then send.")],
     uri: Annotated[str, typer.Option(help="The MLflow server; default: MLFLOW_TRACKING_URI.")] = "",
-    params: Params = PARAMS,
 ) -> None:
     """Add a row for every experiment that DVC restored from its cache, and send local runs to a server."""
     if action not in {"record", "sync"}:
         raise ImpastoError(f"unknown action {action!r}", where="impasto track", remedy="Use record or sync.")
-    print(f"recorded {record_experiments(experiment(params))} cached experiments")
+    print(f"{record_experiments()} rows added for experiments that ran no stage")
     if action == "sync":
         server = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not server:
             raise ImpastoError("no server is named", where="MLFLOW_TRACKING_URI", remedy="Set it or pass --uri.")
-        print(f"sent to {server}: {sync(server)}")
+        sent, failed = sync(server)
+        print(f"{sent} runs sent to {server}, {failed} refused")

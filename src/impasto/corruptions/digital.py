@@ -54,10 +54,13 @@ def _average(values: Tensor, length: int) -> Tensor:
 @lru_cache(maxsize=16)
 def _boxes(length: int, shorter: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Which positions each box holds, float32 [length, shorter] of 0 and 1, and its fixed-point weight, int32."""
+    # Pillow's window and weight function, rounding included: both decide where a position lies on a box's border.
     scale = length / shorter
     centres = (torch.arange(shorter, dtype=torch.float64) + 0.5) * scale
-    distance = (torch.arange(length)[:, None] + 0.5 - centres) / scale
-    membership = (distance > -0.5) & (distance <= 0.5)
+    first, end = ((centres + side * scale + 0.5).floor() for side in (-0.5, 0.5))
+    position = torch.arange(length)[:, None]
+    offset = (position - centres + 0.5) * (1 / scale)
+    membership = (position >= first) & (position < end) & (offset > -0.5) & (offset <= 0.5)
     weights = ((1 << _FRACTION_BITS) / membership.sum(dim=0, dtype=torch.float64) + 0.5).to(torch.int32)
     return membership.float().to(device), weights.to(device)
 
@@ -71,10 +74,10 @@ def _repetition(shorter: int, length: int, device: torch.device) -> Tensor:
 @corruption(integer=True)
 def jpeg_compression(images: Tensor, quality: float) -> Tensor:
     """Encode as baseline JPEG of ``quality`` with chroma halved in both directions (4:2:0), and decode."""
-    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
+    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg  # type: ignore[import-untyped]
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchvision announces that these functions will move to another package
+        warnings.simplefilter("ignore", DeprecationWarning)  # torchvision points to its successor, torchcodec
         files = encode_jpeg(list(images.cpu()), int(quality))
         decoded = decode_jpeg(files, ImageReadMode.RGB)
     return torch.stack(decoded).to(images.device)

@@ -36,15 +36,15 @@ def draw_uniforms(rng: CounterRng, size: tuple[int, int], parameters: tuple[floa
 
 @corruption(draw=draw_normals)
 def gaussian_noise(images: Tensor, normals: Tensor, std: float, *, dtype: torch.dtype) -> Tensor:
-    """x + N(0, std), with ``std`` on the scale of [0, 1]."""
-    return truncate(unit(images, dtype).add_(normals.to(dtype).mul_(std)))
+    """Add noise: x + N(0, std), with ``std`` on the scale of [0, 1]."""
+    return truncate(unit(images, dtype).add_(normals.to(dtype) * std))
 
 
 @corruption(draw=draw_normals)
 def speckle_noise(images: Tensor, normals: Tensor, std: float, *, dtype: torch.dtype) -> Tensor:
-    """x + x N(0, std)."""
+    """Add noise in proportion to the value: x + x N(0, std)."""
     x = unit(images, dtype)
-    return truncate(normals.to(dtype).mul_(std).mul_(x).add_(x))
+    return truncate((normals.to(dtype) * std).mul_(x).add_(x))
 
 
 @corruption(draw=draw_uniforms, integer=True)

@@ -74,12 +74,12 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
     if name not in TABLES[table]:
         raise _unknown("corruption", name, tuple(TABLES[table]))
     if severity not in SEVERITIES or not isinstance(severity, int):
-        raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use a whole number from 1 to 5.")
+        raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use an integer from 1 to 5.")
     return TABLES[table][name][severity - 1]
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:
-    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.6)
     remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of {', '.join(known)}."
     return ImpastoError(f"unknown {kind} {value!r}", where="corruptions", remedy=remedy)
 

@@ -53,4 +53,4 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
             where=str(folder),
             remedy="Delete the folder and run `dvc repro`.",
         ) from error
-    return model.eval().to(device, memory_format=torch.channels_last), config, classes
+    return model.eval().to(device), config, classes

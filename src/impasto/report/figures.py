@@ -58,7 +58,7 @@ def frechet_plot(curve: FrechetCurve, mark: Mark | None) -> Plot:
         figure, axes = _panels(theme, (2.0, 1.3) if mark else (2.0,))
         axes[0].plot(curve.points, curve.values, color=theme.ink, marker="o", markersize=3.2, linewidth=1.4)
         axes[0].set(ylabel="Fréchet distance", xlim=(-0.04, 1.04), ylim=(0, 1.08 * max(curve.values)))
-        axes[-1].set_xlabel("λs, share of synthetic images that are stylised")
+        axes[-1].set_xlabel(r"$\lambda_s$, share of synthetic images that are stylised")
         if mark:
             _mark_distance(axes[0], curve, mark.lambda_s, theme)
             _mark_accuracy(axes[1], mark, theme)

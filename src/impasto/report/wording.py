@@ -18,6 +18,12 @@ def span(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}{THIN}%"
 
 
+def extent(interval: tuple[float, float]) -> str:
+    """An interval of plain numbers; one number where it has no length."""
+    low, high = interval
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def share(value: float) -> str:
     """A fraction that somebody typed, as percent with no more decimals than it needs."""
     return f"{100 * value:.6g}{THIN}%"
@@ -30,7 +36,7 @@ def decimal(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as read on a clock: 12.3 s, 3 min 05 s, 2 h 07 min."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f}{THIN}s"
     whole = round(seconds)
     if whole < 3600:
@@ -52,6 +58,13 @@ def listed(items: Sequence[object]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     words = [str(item) for item in items]
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def ranged(numbers: Sequence[int]) -> str:
+    """Whole numbers; three or more without a gap as their ends."""
+    first, last = numbers[0], numbers[-1]
+    whole = len(numbers) > 2 and list(numbers) == list(range(first, last + 1))
+    return f"{first} to {last}" if whole else listed(numbers)
 
 
 def spaced(name: str) -> str:

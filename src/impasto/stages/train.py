@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from impasto.checkpoint import Resume
 from impasto.config.model import Model
 from impasto.config.train import Train
@@ -34,8 +32,7 @@ def train(
         inputs, config, settings = Inputs(this), this.load(Model), this.load(Train)
 
         def one(seed: int, resume: Resume) -> list[Row]:
-            model = build(config, len(inputs.classes), **inputs.statistics, seed=seed)
-            model = model.to(device(), memory_format=torch.channels_last)
+            model = build(config, len(inputs.classes), **inputs.statistics, seed=seed).to(device())
             feed, phases = inputs.feed(seed, resume.folder), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
             history = fit(model, feed, validation, phases, settings, purpose="train", resume=resume, on_epoch=log)

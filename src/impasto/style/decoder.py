@@ -44,13 +44,14 @@ class Decoder(nn.Module):
             _conv(32, 3),
             nn.Sigmoid(),
         )
-        for layer in self.layers:
-            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-                nn.init.zeros_(layer.bias)
-        with torch.no_grad():
-            self.layers[-2].weight.mul_(0.1)  # start from mid-grey: a saturated sigmoid never learns
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for layer in (layer for layer in self.layers if isinstance(layer, nn.Conv2d)):
+            # The last layer starts near mid-grey: a saturated sigmoid never learns.
+            gain = 0.1 if layer.out_channels == 3 else 1.0
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            with torch.no_grad():
+                layer.weight.mul_(gain)
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, features: Tensor) -> Tensor:
         """Pictures [B, 3, 2h, 2w] in [0, 1] from features [B, C, h, w]."""

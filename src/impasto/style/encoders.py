@@ -43,8 +43,8 @@ class EfficientNetLite0Encoder(nn.Module):
         super().__init__()
         from impasto.models.efficientnet_lite0 import efficientnet_lite0
 
-        network = deepcopy(efficientnet_lite0()).eval()
-        separable, (first, second), third = network.blocks[0][0], network.blocks[1], network.blocks[2][0]
+        network = deepcopy(efficientnet_lite0())
+        separable, first, second, third = (network.get_submodule(f"blocks.{at}") for at in ("0.0", "1.0", "1.1", "2.0"))
         self.upscale = upscale
         self.stages = nn.ModuleList(
             [
@@ -67,7 +67,7 @@ class EfficientNetLite0Encoder(nn.Module):
             ]
         )
         self.requires_grad_(False).eval()
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.to(memory_format=torch.channels_last)
 
     def levels(self, images: Tensor) -> list[Tensor]:
         """Features [B, 32, u/2, u/2], [B, 96, u/2, u/2], [B, 144, u/4, u/4] of float images [B, 3, H, W] in [0, 1]."""
@@ -92,12 +92,27 @@ def resized(images: Tensor, side: int) -> Tensor:
     return functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
 
 
-class _Residual(nn.Sequential):
+class _Residual(nn.Module):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
     def forward(self, features: Tensor) -> Tensor:
-        return features + super().forward(features)
+        change: Tensor = self.layers(features)
+        return features + change
 
 
 def _folded(block: nn.Module, conv: str, norm: str) -> nn.Module:
-    """A convolution with its batch normalisation folded in, followed by that normalisation's activation, if any."""
+    """A convolution with its batch normalisation folded in, followed by that normalisation's activation, if any.
+
+    The "same" padding of even sides keeps its place but reflects instead of filling with zeros: the statistics
+    of a style would otherwise hold those of a frame, and the decoder would paint it.
+    """
     normalisation = getattr(block, norm)
-    return nn.Sequential(fuse_conv_bn_eval(getattr(block, conv), normalisation), normalisation.act)
+    folded = fuse_conv_bn_eval(getattr(block, conv), normalisation)
+    plain = nn.Conv2d(folded.in_channels, folded.out_channels, folded.kernel_size, folded.stride, groups=folded.groups)
+    plain.load_state_dict(folded.state_dict())
+    width = folded.kernel_size[0] - folded.stride[0]
+    before, after = width // 2, width - width // 2
+    padding = [nn.ReflectionPad2d((before, after, before, after))] if width > 0 else []
+    return nn.Sequential(*padding, plain, normalisation.act)

@@ -12,7 +12,9 @@ Floats: TypeAlias = NDArray[np.float32]
 # Hue offsets in turns: one hue, neighbours, opposites, split opposites, a triad.
 _SCHEMES = ((0.0,), (0.0, 0.08, -0.08), (0.0, 0.5), (0.0, 0.42, 0.58), (0.0, 1 / 3, 2 / 3))
 # Ottosson's OKLab: from OKLab to the cube roots of cone responses, and from their cubes to linear sRGB.
-_TO_ROOTS = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.291485548]])
+_TO_ROOTS = np.array(
+    [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.291485548]]
+)
 _TO_LINEAR = np.array(
     [
         [4.0767416621, -3.3077115913, 0.2309699292],
@@ -59,4 +61,4 @@ def oklch_to_srgb(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) ->
     lab = np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], axis=-1)
     linear = np.clip((lab @ _TO_ROOTS.T) ** 3 @ _TO_LINEAR.T, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return encoded.astype(np.float32)
+    return np.asarray(encoded, np.float32)

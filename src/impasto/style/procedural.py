@@ -60,4 +60,4 @@ def _bytes(picture: Floats) -> np.ndarray:
     """Average blocks of a supersampled picture and round to uint8 [size, size, 3]."""
     size = picture.shape[0] // _SUPERSAMPLING
     blocks = picture.clip(0, 1).reshape(size, _SUPERSAMPLING, size, _SUPERSAMPLING, 3)
-    return np.rint(blocks.mean(axis=(1, 3)) * 255).astype(np.uint8)
+    return np.asarray(np.rint(blocks.mean(axis=(1, 3)) * 255), np.uint8)

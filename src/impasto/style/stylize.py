@@ -46,11 +46,12 @@ class Stylizer:
         decoder: maps AdaIN features to pictures, about [0, 1]; on the same device.
         bank: style statistics at the encoder's level; on the same device.
         precision: of encoder and decoder; statistics, blending and resizing are always float32.
-        chunk: images worked on at once, which bounds the memory: about 1 MB each at upscale 64.
+        chunk: images worked on at once, which bounds the memory. On a CPU 32 is a fifth faster than 64: the features
+            stay in its cache. A GPU wants some hundreds.
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: nn.Module, bank: StyleBank, precision: Precision = "fp32", chunk: int = 64
+        self, encoder: Encoder, decoder: nn.Module, bank: StyleBank, precision: Precision = "fp32", chunk: int = 32
     ) -> None:
         self.encoder, self.decoder, self.bank = encoder, decoder, bank
         self.precision, self.chunk = precision, chunk
@@ -110,7 +111,8 @@ def load_painter(folder: Path, style: Style, device: torch.device, precision: Pr
         return Recolourer(bank)
     encoder = ENCODERS[style.encoder](style.upscale)
     encoder.to(device)
-    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision)
+    chunk = 32 if device.type == "cpu" else 256
+    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk)
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:

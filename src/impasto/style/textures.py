@@ -35,7 +35,7 @@ def dead_leaves(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
 
     leaf, light = _layers(side, centres, radii * np.sqrt(1 + aspects**2), within)
     picture = pick(rng, colours, count)[leaf] + gloss * light[:, None]
-    return np.where(leaf[:, None] < 0, colours[0], picture).reshape(side, side, 3)
+    return _picture(np.where(leaf[:, None] < 0, colours[0], picture), side)
 
 
 def clouds(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -45,7 +45,8 @@ def clouds(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
         return ramp(colours, _unit(_noise(rng, side, exponent, stretch)))
     base, *offsets = (_noise(rng, side, exponent, stretch) for _ in range(3))
     toned = ramp(colours, _unit(base))
-    return toned + 0.18 * np.stack([offsets[0], offsets[1], -offsets[0] - offsets[1]], axis=-1) / np.sqrt(2)
+    tints = np.stack([offsets[0], offsets[1], -offsets[0] - offsets[1]], axis=-1)
+    return _picture(toned + 0.13 * tints, side)
 
 
 def marble(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -53,7 +54,7 @@ def marble(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
     x, y = (axis.reshape(side, side) for axis in _grid(side))
     along, _ = _rotated(x, y, rng.random() * np.pi)
     bent = rng.uniform(2, 6) * along + rng.uniform(0.25, 0.8) * _noise(rng, side, 2.0)
-    return ramp(colours, np.abs(np.sin(np.pi * bent)) ** rng.uniform(0.5, 1.5))
+    return ramp(colours, np.asarray(np.abs(np.sin(np.pi * bent)) ** rng.uniform(0.5, 1.5), np.float32))
 
 
 def stripes(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -65,7 +66,7 @@ def stripes(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
     if rng.random() < 0.6:
         return first
     weave = rng.uniform(0.35, 0.65)
-    return weave * first + (1 - weave) * _bands(rng, across, colours)
+    return _picture(weave * first + (1 - weave) * _bands(rng, across, colours), side)
 
 
 def rings(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -75,7 +76,7 @@ def rings(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
     distance = np.hypot(x - centres[:, 0], y - centres[:, 1]).min(0).reshape(side, side)
     phase = rng.uniform(4, 11) * (distance + rng.uniform(0.0, 0.06) * _noise(rng, side, 2.0))
     if rng.random() < 0.5:
-        return pick(rng, colours, 64)[np.floor(phase).astype(int).clip(0, 63)]
+        return _picture(pick(rng, colours, 64)[np.floor(phase).astype(int).clip(0, 63)], side)
     return ramp(colours, (0.5 + 0.5 * np.sin(2 * np.pi * phase)).astype(np.float32))
 
 
@@ -95,7 +96,7 @@ def mosaic(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
     else:
         picture = tints[(column * 31 + row * 57 + half * 13) % 997]
     joint = np.minimum(np.minimum(within_u, 1 - within_u), np.minimum(within_v, 1 - within_v)) < rng.uniform(0, 0.12)
-    return np.where(joint[:, None], colours[rng.choice([0, -1])], picture).reshape(side, side, 3)
+    return _picture(np.where(joint[:, None], colours[rng.choice([0, -1])], picture), side)
 
 
 def cells(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -115,7 +116,7 @@ def cells(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
         picture = np.where(lead[:, None], colours[0], picture)
     else:
         picture = picture * (1.15 - rng.uniform(0.5, 1.0) * nearest / spacing)[:, None]
-    return picture.reshape(side, side, 3)
+    return _picture(picture, side)
 
 
 def brush_strokes(rng: np.random.Generator, side: int, colours: Floats) -> Floats:
@@ -138,22 +139,26 @@ def brush_strokes(rng: np.random.Generator, side: int, colours: Floats) -> Float
     paint = ramp(colours, np.clip(under[row, column] + rng.normal(0, 0.18, count), 0, 1))
     picture = (paint + rng.normal(0, 0.03, (count, 3)))[stroke] + bristles[:, None]
     ground = ramp(colours, 0.6 * under.ravel())
-    return np.where(stroke[:, None] < 0, ground, picture).reshape(side, side, 3)
+    return _picture(np.where(stroke[:, None] < 0, ground, picture), side)
 
 
 FAMILIES: tuple[Texture, ...] = (dead_leaves, clouds, marble, stripes, rings, mosaic, cells, brush_strokes)
 
 
-def _grid(side: int) -> tuple[Floats, Floats]:
+def _picture(pixels: np.ndarray, side: int) -> Floats:
+    return np.asarray(pixels, np.float32).reshape(side, side, 3)
+
+
+def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Pixel centres of the unit square, x and y, float32 [side * side]."""
     axis = (np.arange(side, dtype=np.float32) + 0.5) / side
     y, x = np.meshgrid(axis, axis, indexing="ij")
     return x.ravel(), y.ravel()
 
 
-def _rotated(x: np.ndarray, y: np.ndarray, angle: np.ndarray | float) -> tuple[Floats, Floats]:
-    cos, sin = np.cos(angle).astype(np.float32), np.sin(angle).astype(np.float32)
-    x, y = x.astype(np.float32), y.astype(np.float32)
+def _rotated(x: np.ndarray, y: np.ndarray, angle: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates along and across a direction (radians)."""
+    cos, sin = np.cos(angle), np.sin(angle)
     return cos * x + sin * y, cos * y - sin * x
 
 
@@ -175,15 +180,16 @@ def _layers(side: int, centres: np.ndarray, reach: np.ndarray, within: Within) -
     Returns:
         Per pixel, [side * side]: the index of the shape on top, -1 for none; and its own coordinate there.
     """
-    x, y = (axis.reshape(side, side) for axis in _grid(side))
-    top = np.full((side, side), -1)
+    x, y = _grid(side)
+    rows, columns = y.reshape(side, side), x.reshape(side, side)
+    canvas = np.full((side, side), -1)
     low = np.maximum(np.floor((centres - reach[:, None]) * side), 0).astype(int)
     high = np.ceil((centres + reach[:, None]) * side).astype(int)
     for shape in range(len(centres)):
         window = slice(low[shape, 1], high[shape, 1]), slice(low[shape, 0], high[shape, 0])
-        inside, _ = within(shape, x[window] - centres[shape, 0], y[window] - centres[shape, 1])
-        top[window][inside] = shape
-    top, (x, y) = top.ravel(), _grid(side)
+        inside, _ = within(shape, columns[window] - centres[shape, 0], rows[window] - centres[shape, 1])
+        canvas[window][inside] = shape
+    top = canvas.ravel()
     return top, within(top, x - centres[top, 0], y - centres[top, 1])[1]
 
 
@@ -193,7 +199,7 @@ def _noise(rng: np.random.Generator, side: int, exponent: float, stretch: float 
     frequency = np.hypot(rows, columns)
     frequency[0, 0] = np.inf
     field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((side, side))) * frequency**-exponent, s=(side, side))
-    return (field / field.std()).astype(np.float32)
+    return np.asarray(field / field.std(), np.float32)
 
 
 def _unit(field: Floats) -> Floats:
@@ -204,4 +210,4 @@ def _unit(field: Floats) -> Floats:
 def _bands(rng: np.random.Generator, position: Floats, colours: Floats) -> Floats:
     """Cut positions in about [-1, 1] into bands of random widths and colours."""
     edges = np.cumsum(rng.uniform(0.5, 1.5, 64) * rng.uniform(0.05, 0.14)) - 1.2
-    return pick(rng, colours, 65)[np.searchsorted(edges, position)]
+    return np.asarray(pick(rng, colours, 65)[np.searchsorted(edges, position)], np.float32)

@@ -1,27 +1,37 @@
-"""The diffusion model of Karras et al. 2022 (EDM), as pure functions of their draws.
+"""The diffusion model of Karras et al. 2022 ("EDM"), as pure functions of their draws.
 
-Images here are floats in [-1, 1]; noise levels sigma are standard deviations on that scale.
+Images here are floats in [-1, 1]; a noise level sigma is a standard deviation on that scale.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-SIGMA_DATA = 0.5  # standard deviation of the data that the preconditioning assumes (EDM, table 1)
-SIGMA_MAX = 80.0  # where sampling starts (EDM, table 1)
-RHO = 7.0  # how far the sampler's steps lean towards low noise (EDM, table 1)
+SIGMA_DATA = 0.5  # standard deviation of the images that the preconditioning assumes (table 1)
+# Mean and standard deviation of ln sigma in training. The paper has -1.2 and 1.2 (table 1). Below a sigma of 0.02
+# there is nothing to learn from 8 bits, and the colour of large areas is decided far above 1: hence higher and wider.
+LOG_MEAN, LOG_STD = -0.6, 1.3
+SIGMA_MAX = 80.0  # where sampling starts (table 1)
+SIGMA_MIN = 0.02  # the last step goes from here to the denoised image; 2.5 grey levels (the paper: 0.002)
+RHO = 7.0  # how far the sampler's steps gather at low noise (table 1)
 
-Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled image, c_noise, label) -> F
-Denoiser = Callable[[Tensor, Tensor], Tensor]  # (noisy image, sigma of each image) -> clean image
+Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled image, c_noise [N], label [N]) -> F
+Denoiser = Callable[[Tensor, Tensor], Tensor]  # (noisy image, sigma [N]) -> expected clean image
 
 
 class Scales(NamedTuple):
-    """The preconditioning of EDM's table 1, each [N, 1, 1, 1]: D(x) = skip x + out F(input x, noise)."""
+    """The preconditioning of table 1 for N noise levels: D(x) = skip x + out F(input x, noise).
+
+    Attributes:
+        skip: float32 [N, 1, 1, 1].
+        out: float32 [N, 1, 1, 1].
+        input: float32 [N, 1, 1, 1].
+        noise: float32 [N], ln(sigma) / 4.
+    """
 
     skip: Tensor
     out: Tensor
@@ -30,90 +40,110 @@ class Scales(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What one training step draws: sigma [N], noise [N, 3, H, W], dropped bool [N]."""
+    """What is random about one training step of N images.
+
+    Attributes:
+        sigma: float32 [N], noise levels.
+        noise: float32 [N, 3, H, W], standard normal.
+        dropped: bool [N], whose label is withheld.
+    """
 
     sigma: Tensor
     noise: Tensor
     dropped: Tensor
 
+    def to(self, device: torch.device) -> Draws:
+        """The same draws on another device."""
+        return Draws(*(part.to(device, non_blocking=True) for part in self))
+
+
+def draw(shape: tuple[int, int, int, int], label_drop: float, source: torch.Generator) -> Draws:
+    """Draw log-normal noise levels, noise and withheld labels for a batch of this shape, on the CPU."""
+    return Draws(
+        sigma=(torch.randn(shape[0], generator=source) * LOG_STD + LOG_MEAN).exp(),
+        noise=torch.randn(shape, generator=source),
+        dropped=torch.rand(shape[0], generator=source) < label_drop,
+    )
+
 
 def scales(sigma: Tensor) -> Scales:
-    """The preconditioning for noise levels sigma [N]."""
-    sigma = sigma.float()[:, None, None, None]
-    total = sigma.square() + SIGMA_DATA**2
-    return Scales(SIGMA_DATA**2 / total, sigma * SIGMA_DATA * total.rsqrt(), total.rsqrt(), sigma.log() / 4)
+    """The preconditioning for the noise levels ``sigma`` [N]."""
+    level = sigma.float()[:, None, None, None]
+    total = level.square() + SIGMA_DATA**2
+    return Scales(SIGMA_DATA**2 / total, level * SIGMA_DATA * total.rsqrt(), total.rsqrt(), sigma.float().log() / 4)
 
 
 def denoise(network: Network, noisy: Tensor, sigma: Tensor, label: Tensor) -> Tensor:
-    """The preconditioned denoiser D of EDM's equation 7."""
-    scale = scales(sigma)
-    inner = network(scale.input * noisy, scale.noise.flatten(), label)
-    return scale.skip * noisy + scale.out * inner.float()
-
-
-P_MEAN, P_STD = -1.2, 1.2
-
-def draw(generator: torch.Generator, shape: tuple[int, ...], label_drop: float) -> Draws:
-    """Draw noise levels (log-normal), noise and dropped labels for a batch of this shape, on the CPU."""
-    sigma = (torch.randn(shape[0], generator=generator) * P_STD + P_MEAN).exp()
-    dropped = torch.rand(shape[0], generator=generator) < label_drop
-    return Draws(sigma, torch.randn(shape, generator=generator), dropped)
-
-
-def loss(network: Network, image: Tensor, label: Tensor, null: int, draws: Draws) -> Tensor:
-    """The mean weighted denoising error of EDM's equation 8; the weight makes every sigma count alike.
+    """The denoiser D of equation 7: float32 [N, 3, H, W].
 
     Args:
         network: F.
-        image: float [N, 3, H, W] in [-1, 1].
+        noisy: float32 [N, 3, H, W].
+        sigma: float32 [N].
         label: int64 [N].
-        null: the label that stands for "no label".
+    """
+    scale = scales(sigma)
+    return scale.skip * noisy + scale.out * network(scale.input * noisy, scale.noise, label).float()
+
+
+def loss(network: Network, image: Tensor, label: Tensor, null: int, draws: Draws) -> Tensor:
+    """The mean weighted error of equation 8, whose weight 1 / out^2 makes all noise levels count alike.
+
+    Args:
+        network: F.
+        image: float32 [N, 3, H, W] in [-1, 1].
+        label: int64 [N].
+        null: the label that stands for a withheld one.
         draws: on the device of the images.
     """
-    label = torch.where(draws.dropped, null, label)
-    clean = denoise(network, image + draws.sigma[:, None, None, None] * draws.noise, draws.sigma, label)
-    weight = scales(draws.sigma).out.square().reciprocal()
-    return (weight * (clean - image).square()).mean()
+    given = torch.where(draws.dropped, null, label)
+    noisy = image + draws.sigma[:, None, None, None] * draws.noise
+    error = denoise(network, noisy, draws.sigma, given) - image
+    return (error / scales(draws.sigma).out).square().mean()
 
 
-def schedule(steps: int, sigma_min: float) -> Tensor:
-    """The noise levels [steps + 1] of EDM's equation 5, from SIGMA_MAX to sigma_min and then 0."""
+def schedule(steps: int) -> Tensor:
+    """The noise levels of equation 5, float32 [steps + 1], from ``SIGMA_MAX`` to ``SIGMA_MIN`` and then 0."""
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
-    low, high = sigma_min ** (1 / RHO), SIGMA_MAX ** (1 / RHO)
+    high, low = SIGMA_MAX ** (1 / RHO), SIGMA_MIN ** (1 / RHO)
     return torch.cat([(high + ramp * (low - high)) ** RHO, torch.zeros(1, dtype=torch.float64)]).float()
 
 
 def guided(network: Network, label: Tensor, null: int, guidance: float) -> Denoiser:
-    """A denoiser for given labels that leans away from the unconditional one (Ho & Salimans 2022).
+    """A denoiser for given labels that leans away from the unlabelled one (Ho and Salimans 2022).
 
-    D = D(label) + guidance (D(label) - D(null)); at guidance 0 this is the conditional denoiser.
+    It is D(label) + guidance (D(label) - D(null)); at guidance 0 the conditional denoiser alone.
     """
 
     def conditional(noisy: Tensor, sigma: Tensor) -> Tensor:
         return denoise(network, noisy, sigma, label)
 
     def leaning(noisy: Tensor, sigma: Tensor) -> Tensor:
-        both = torch.cat([label, torch.full_like(label, null)])
-        clean, plain = denoise(network, noisy.repeat(2, 1, 1, 1), sigma.repeat(2), both).chunk(2)
+        labels = torch.cat([label, torch.full_like(label, null)])
+        clean, plain = denoise(network, torch.cat([noisy, noisy]), torch.cat([sigma, sigma]), labels).chunk(2)
         return clean + guidance * (clean - plain)
 
     return leaning if guidance else conditional
 
 
 def heun(denoiser: Denoiser, noise: Tensor, sigmas: Tensor) -> Tensor:
-    """Integrate the probability-flow ODE with Heun's rule (EDM, algorithm 1).
+    """Follow the probability-flow equation with Heun's second-order rule (algorithm 1, without churn).
 
     Args:
         denoiser: D.
-        noise: standard normal [N, 3, H, W].
-        sigmas: falling noise levels that end in 0.
+        noise: standard normal, float32 [N, 3, H, W].
+        sigmas: falling noise levels on the device of the noise, the last of them 0.
+
+    Returns:
+        Images, float32 [N, 3, H, W], about [-1, 1].
     """
+
+    def slope(image: Tensor, sigma: Tensor) -> Tensor:
+        return (image - denoiser(image, sigma.expand(len(image)))) / sigma
+
     image = noise * sigmas[0]
-    for now, then in zip(sigmas[:-1], sigmas[1:], strict=True):
-        slope = (image - denoiser(image, now.expand(len(image)))) / now
-        ahead = image + (then - now) * slope
-        if then > 0:
-            slope = (slope + (ahead - denoiser(ahead, then.expand(len(image)))) / then) / 2
-            ahead = image + (then - now) * slope
-        image = ahead
-    return image
+    for now, then in zip(sigmas[:-2], sigmas[1:-1], strict=True):
+        first = slope(image, now)
+        second = slope(image + (then - now) * first, then)
+        image = image + (then - now) * (first + second) / 2
+    return image - sigmas[-2] * slope(image, sigmas[-2])

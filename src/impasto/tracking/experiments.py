@@ -36,6 +36,7 @@ class _Finished(NamedTuple):
         return digest(self.execution.params), digest(self.metrics)
 
 
+@store.mendable()
 def record_experiments() -> int:
     """Give every finished DVC experiment, and the workspace, the row that it lacks in MLflow.
 
@@ -47,8 +48,7 @@ def record_experiments() -> int:
         How many rows were made or completed.
 
     Raises:
-        ImpastoError: ``params.yaml`` is no YAML.
-        MlflowException: the store cannot be opened or written.
+        ImpastoError: ``params.yaml`` is no YAML, or the store cannot be opened or written.
     """
     root = store.root()
     references: list[tuple[str, ...]] = _REF.findall(git("for-each-ref", f"--format={_FORMAT}", "refs/exps", root=root))

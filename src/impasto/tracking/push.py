@@ -45,6 +45,7 @@ class Server:
         self.uri = uri
         self._local = local
         self._remote: MlflowClient | None = None
+        self._since = 0
 
     def connect(self) -> None:
         """Ask the server whether it is there; a dead one costs 1.5 seconds and a warning."""
@@ -52,21 +53,28 @@ class Server:
         if self._remote is None:
             store.warn_once("server", f"{public(self.uri)} does not answer; {_KEPT}")
 
-    def push(self, *run_ids: str) -> None:
-        """Push runs in full. A failure is warned of once, and nothing more is tried until the next connect."""
-        remote, self._remote = self._remote, None
-        if remote is not None:
-            with store.tolerated("server", _KEPT):
-                for run_id in run_ids:
-                    push(self._local, remote, self.uri, run_id)
-                self._remote = remote
+    def push(self, run_id: str) -> None:
+        """Push what an unfinished run has logged since the last push."""
+        begun = store.now()
+        self._push([run_id], self._since)
+        self._since = begun
 
     def push_execution(self, key: str) -> None:
         """Push every run of an execution that the server does not have in full, earlier stages included."""
         pending = store.search(self._local, f"{_lacking(self.uri)} and tags.`impasto.execution` = '{key}'")
-        self.push(*[run.info.run_id for run in pending])
+        self._push([run.info.run_id for run in pending])
+
+    def _push(self, run_ids: list[str], since: int = 0) -> None:
+        """Push runs; a failure is warned of once, and nothing more is tried until the next connect."""
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            with store.tolerated("server", _KEPT):
+                for run_id in run_ids:
+                    push(self._local, remote, self.uri, run_id, since)
+                self._remote = remote
 
 
+@store.mendable()
 def sync(uri: str) -> Counts:
     """Send every local run that a server does not have in full.
 
@@ -77,7 +85,8 @@ def sync(uri: str) -> Counts:
         How many runs it took, and how many it refused.
 
     Raises:
-        ImpastoError: there is no server at the address, or it is the local store itself.
+        ImpastoError: there is no server at the address, or it is the local store itself,
+            or the local store cannot be opened.
     """
     if uri == store.store_uri():
         raise ImpastoError(
@@ -96,15 +105,23 @@ def sync(uri: str) -> Counts:
     return Counts(sent, len(runs) - sent)
 
 
-def push(local: MlflowClient, remote: MlflowClient, uri: str, run_id: str) -> None:
-    """Make the twin of a local run equal to it; a finished run then counts as sent to ``uri``."""
+def push(local: MlflowClient, remote: MlflowClient, uri: str, run_id: str, since: int = 0) -> None:
+    """Make the twin of a local run equal to it; a finished run then counts as sent to ``uri``.
+
+    Args:
+        local: the local store.
+        remote: a client of ``uri``.
+        uri: the server.
+        run_id: the local run.
+        since: metric points before this time, milliseconds since 1970, are there already.
+    """
     run = local.get_run(run_id)
     with store.locked():  # two processes would create two twins
         twin = remote.get_run(_twin(local, remote, run))
     there = twin.info.run_id
     fresh = {name: value for name, value in run.data.params.items() if name not in twin.data.params}
     points = [point for name in run.data.metrics for point in local.get_metric_history(run_id, name)]
-    store.log(remote, there, points, fresh)
+    store.log(remote, there, [point for point in points if point.timestamp >= since], fresh)
     for name, value in _tags(run).items():
         if twin.data.tags.get(name) != value and name != PARENT:
             remote.set_tag(there, name, value)
@@ -184,8 +201,8 @@ def _push_models(local: MlflowClient, remote: MlflowClient, run: Run, twin: Run)
     from mlflow.entities import LoggedModelOutput
 
     home, there = twin.info.experiment_id, twin.info.run_id
-    models = remote.search_logged_models([home], f"source_run_id = '{there}' and status = 'READY'")
-    sent = {model.tags.get(_MODEL_TWIN) for model in models}
+    models = remote.search_logged_models([home], f"source_run_id = '{there}'")
+    sent = {model.tags.get(_MODEL_TWIN) for model in models if model.status == "READY"}
     for output in run.outputs.model_outputs:
         model = local.get_logged_model(output.model_id)
         if model.status == "READY" and model.model_id not in sent:

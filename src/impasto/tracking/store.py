@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.config.base import flatten
+from impasto.errors import ImpastoError
 from impasto.io import digest
 from impasto.tracking.execution import Execution, as_text
 
@@ -179,7 +180,20 @@ def tolerated(subject: str, consequence: str) -> Iterator[None]:
     try:
         yield
     except _failures() as error:
-        warn_once(subject, f"{subject} failed ({str(error).splitlines()[0] if str(error) else error!r}); {consequence}")
+        warn_once(subject, f"{subject} failed ({_first_line(error)}); {consequence}")
+
+
+@contextmanager
+def mendable() -> Iterator[None]:
+    """Turn a failure of tracking into one that the user can mend: for commands that do nothing else."""
+    try:
+        yield
+    except _failures() as error:
+        raise ImpastoError(
+            f"MLflow failed: {_first_line(error)}",
+            where=store_uri(),
+            remedy="Move a broken mlflow.db away: `impasto track record` makes the rows anew from DVC's experiments.",
+        ) from error
 
 
 def warn_once(subject: str, message: str) -> None:
@@ -187,6 +201,10 @@ def warn_once(subject: str, message: str) -> None:
     if subject not in _warned:
         _warned.add(subject)
         print(f"impasto: {message}", file=sys.stderr)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def _failures() -> tuple[type[Exception], ...]:

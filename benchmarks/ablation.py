@@ -1,0 +1,136 @@
+"""Run the arms of the ablation as DVC experiments and tabulate them: `make ablation`.
+
+Every arm is queued as an experiment named `ablation-ARM`; two workers run the queue. Arms that an earlier call
+finished on the same commit are not run again. The table goes to metrics/ablation.json and metrics/ablation.csv;
+`make docs` puts it into the README.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from impasto.commands.preset import overrides
+from impasto.io import write_csv, write_json
+from impasto.metrics import over_seeds
+
+ARMS = ("baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta")
+#: (arm, reference): differences that answer a question, paired by seed.
+PAIRS = (
+    ("ta", "baseline"), ("nst", "baseline"), ("syn", "baseline"), ("nst-ta", "ta"), ("syn-ta", "ta"),
+    ("syn-nst", "nst"), ("syn-nst-ta", "nst-ta"), ("syn-nst-ta", "ta"), ("nst-ta", "colour-ta"), ("colour-ta", "ta"),
+)  # fmt: skip
+SEEDS = range(int(os.environ.get("ABLATION_SEEDS", "5")))
+WORKERS = os.environ.get("ABLATION_WORKERS", "2")
+COLUMNS = ("arm", "clean", "clean_std", "C", "C_std", "minutes")
+
+
+def main() -> None:
+    """Queue what is missing, run it, and write the table."""
+    done = finished()
+    for arm in ARMS:
+        if f"ablation-{arm}" not in done:
+            dvc("exp", "run", "--queue", "-n", f"ablation-{arm}", *settings(arm))
+    if set(done) < {f"ablation-{arm}" for arm in ARMS}:
+        dvc("queue", "start", "-j", WORKERS)
+        wait()
+    missing = [arm for arm in ARMS if f"ablation-{arm}" not in finished()]
+    if missing:
+        sys.exit(f"error: no result for {', '.join(missing)}; `dvc queue logs ablation-{missing[0]}` tells why")
+    write(finished())
+
+
+def settings(arm: str) -> list[str]:
+    """The -S options of an arm: its preset, all seeds, no fine-tuning (it would blur what the arm does)."""
+    seeds = "[" + ",".join(map(str, SEEDS)) + "]"
+    leaves = [*overrides(Path("presets") / f"arm-{arm}.yaml"), f"seeds={seeds}", "finetune.stages=[]"]
+    return [word for leaf in leaves for word in ("-S", leaf)]
+
+
+def dvc(*arguments: str) -> str:
+    """Run DVC; its errors are shown and end the program."""
+    return subprocess.run(["dvc", *arguments], check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def finished() -> dict[str, str]:
+    """Name -> revision of every finished experiment of the current commit."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    listed = subprocess.run(
+        ["git", "for-each-ref", "--format=%(refname) %(objectname)", f"refs/exps/{head[:2]}/{head[2:]}"],
+        check=True,
+        text=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    return {ref.rsplit("/", 1)[-1]: revision for ref, revision in (line.split() for line in listed.splitlines())}
+
+
+def wait(poll: float = 10.0) -> None:
+    """Wait until the queue holds neither a waiting nor a running task."""
+    while any(state in dvc("queue", "status") for state in ("Running", "Queued")):
+        time.sleep(poll)
+
+
+def read(revision: str, path: str) -> Any:
+    """A JSON file of an experiment."""
+    text = subprocess.run(["git", "show", f"{revision}:{path}"], check=True, text=True, stdout=subprocess.PIPE).stdout
+    return json.loads(text)
+
+
+def write(revisions: dict[str, str]) -> None:
+    """The table of arms and the paired differences."""
+    scores = {arm: read(revisions[f"ablation-{arm}"], "metrics/evaluate.json") for arm in ARMS}
+    seconds = {arm: read(revisions[f"ablation-{arm}"], "metrics/time/train.json")["wall_seconds"] for arm in ARMS}
+    by_arm = {arm: arm_row(scores[arm]["base"], seconds[arm]) for arm in ARMS}
+    pairs = [difference(scores, arm, reference) for arm, reference in PAIRS]
+    facts = {
+        "n": scores["baseline"]["n"],
+        "seeds": list(SEEDS),
+        "corruptions": scores["baseline"]["corruptions"],
+        "severities": scores["baseline"]["severities"],
+        "hardware": f"{os.cpu_count()} cores ({processor()}), no GPU, {WORKERS} arms at a time",
+    }
+    write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})
+    write_csv(Path("metrics/ablation.csv"), COLUMNS, [{"arm": a} | {k: r[k] for k in COLUMNS[1:]} for a, r in by_arm.items()])
+
+
+def arm_row(base: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Mean and spread over seeds, and minutes of training per seed."""
+    row = {"minutes": round(seconds / 60 / len(base["seeds"]), 2)}
+    for name in ("clean", "C"):
+        row |= {name: base[name]["mean"], f"{name}_std": base[name]["std"]}
+        row[f"{name}_seeds"] = [one[name] for one in base["seeds"].values()]
+    return row
+
+
+def difference(scores: dict[str, Any], arm: str, reference: str) -> dict[str, Any]:
+    """Mean difference of two arms with its 95 % interval, paired by seed (Student t)."""
+    row: dict[str, Any] = {"arm": arm, "reference": reference}
+    for name in ("clean", "C"):
+        gains = [
+            scores[arm]["base"]["seeds"][seed][name] - scores[reference]["base"]["seeds"][seed][name]
+            for seed in scores[arm]["base"]["seeds"]
+        ]
+        found = over_seeds(gains)
+        row[name] = {"mean": float(np.mean(gains)), "interval": found.interval and list(found.interval)}
+    return row
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""Fill the generated parts of README.md from the committed metrics: `make docs`; with --check, fail when stale.
+
+A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; the function of that name makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
+LABELS = {
+    "baseline": "baseline", "ta": "TA", "nst": "NST", "nst-ta": "NST + TA", "syn": "SYN", "syn-ta": "SYN + TA",
+    "syn-nst": "SYN + NST", "syn-nst-ta": "SYN + NST + TA", "colour-ta": "colours + TA (control)",
+}  # fmt: skip
+
+
+def load(name: str) -> Any:
+    """A committed metrics file."""
+    return json.loads((ROOT / "metrics" / name).read_text(encoding="utf-8"))
+
+
+def result() -> str:
+    """Scores of the default run, with bootstrap intervals over test images."""
+    scores = load("evaluate.json")
+    rows = ["| | clean | C | worst class | calibration error, clean / corrupted |", "|---|---|---|---|---|"]
+    for kind, label in (("base", "trained"), ("tuned", "fine-tuned")):
+        one = next(iter(scores[kind]["seeds"].values()))
+        cells = [f"{percent(one[name])} {span(one[f'{name}_interval'])}" for name in ("clean", "C")]
+        cells += [f"{percent(one['worst_class_recall'])} (class {one['worst_class']})"]
+        rows.append(f"| {label} | {' | '.join(cells)} | {one['ece_clean']:.3f} / {one['ece_corrupted']:.3f} |")
+    seeds = ", ".join(scores["base"]["seeds"])
+    return "\n".join(rows) + (
+        f"\n\nAccuracy in %, on {scores['n']:,} test images, seed {seeds}; in brackets the 95 % bootstrap interval over "
+        f"test images. C is the mean over {len(scores['corruptions'])} corruptions at severities "
+        f"{', '.join(map(str, scores['severities']))}, made here with CIFAR-C's constants: not a published benchmark."
+    )
+
+
+def ablation() -> str:
+    """The arms, and the paired differences that answer a question."""
+    table = load("ablation.json")
+    rows = ["| arm | clean | C | minutes per seed |", "|---|---|---|---|"]
+    for arm, row in table["arms"].items():
+        cells = [f"{percent(row[name])} ± {percent(row[f'{name}_std'])}" for name in ("clean", "C")]
+        rows.append(f"| {LABELS[arm]} | {' | '.join(cells)} | {row['minutes']} |")
+    rows += ["", "| difference, paired by seed | clean | C |", "|---|---|---|"]
+    for pair in table["pairs"]:
+        cells = [f"{100 * pair[n]['mean']:+.1f} {span(pair[n]['interval'], sign=True)}" for n in ("clean", "C")]
+        rows.append(f"| {LABELS[pair['arm']]} − {LABELS[pair['reference']]} | {' | '.join(cells)} |")
+    return "\n".join(rows) + (
+        f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval of "
+        f"the paired difference (Student t). {table['n']:,} test images, {table['hardware']}."
+    )
+
+
+def times() -> str:
+    """Wall time, CPU time and peak memory of each stage of the default run."""
+    rows = ["| stage | wall, s | CPU, s | peak memory, MB |", "|---|---|---|---|"]
+    costs = {stage: load(f"time/{stage}.json") for stage in STAGES}
+    rows += [f"| {s} | {c['wall_seconds']:.0f} | {c['cpu_seconds']:.0f} | {c['peak_memory_mb']:,} |" for s, c in costs.items()]
+    wall, cpu = (sum(c[name] for c in costs.values()) for name in ("wall_seconds", "cpu_seconds"))
+    rows.append(f"| **all** | **{wall:.0f}** | **{cpu:.0f}** | **{max(c['peak_memory_mb'] for c in costs.values()):,}** |")
+    one = costs["train"]
+    return "\n".join(rows) + f"\n\n{one['cores']} cores, {one['threads']} threads, {one['device']}."
+
+
+def percent(value: float) -> str:
+    """A fraction in percent, one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def span(interval: list[float], sign: bool = False) -> str:
+    """An interval in percent, in brackets."""
+    low, high = (f"{100 * bound:+.1f}" if sign else percent(bound) for bound in interval)
+    return f"[{low}, {high}]"
+
+
+PARTS: dict[str, Callable[[], str]] = {"result": result, "ablation": ablation, "times": times}
+
+
+def fill(text: str) -> str:
+    """The text with every part made anew."""
+    for name, make in PARTS.items():
+        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+        text = re.sub(pattern, lambda m, body=make(): f"{m[1]}{body}{m[2]}", text, flags=re.DOTALL)
+    return text
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = fill(before)
+    if "--check" in sys.argv:
+        sys.exit(after != before)
+    readme.write_text(after, encoding="utf-8")

@@ -1,0 +1,93 @@
+"""Fail when a metric got worse by more than its tolerance."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from impasto.config.base import read_yaml
+from impasto.errors import ImpastoError
+from impasto.io import read_json
+from impasto.stages.command import command
+
+SUMMARY = Path("metrics/summary.json")
+TOLERANCES = Path("metrics/tolerances.yaml")
+
+
+class Change(NamedTuple):
+    """One metric before and after; ``worse`` says by how much it got worse, in its own unit."""
+
+    name: str
+    before: float | None
+    after: float | None
+    worse: float
+    tolerance: float
+
+    @property
+    def failed(self) -> bool:
+        """Whether it got worse by more than its tolerance, or vanished."""
+        return self.worse > self.tolerance
+
+
+@command
+def gate(
+    base: Annotated[str, typer.Argument(help="The revision to compare with, e.g. origin/main.")],
+    summary: Annotated[Path, typer.Option(help="The metrics of the working tree.")] = SUMMARY,
+    tolerances: Annotated[Path, typer.Option(help="Tolerance and better direction of each metric.")] = TOLERANCES,
+) -> None:
+    """Compare metrics/summary.json with that of another revision; exit code 1 when one fell too far."""
+    changes = compare(_at(base, summary), read_json(summary), read_yaml(tolerances))
+    print(table(changes, base))
+    if any(change.failed for change in changes):
+        raise typer.Exit(1)
+
+
+def compare(before: dict[str, float], after: dict[str, float], tolerances: dict[str, Any]) -> list[Change]:
+    """Judge every metric that has a tolerance.
+
+    Args:
+        before: metrics of the base revision; a metric that it lacks cannot fail.
+        after: metrics now.
+        tolerances: for each metric ``better`` (higher, lower or same) and one of ``absolute`` and ``relative``.
+    """
+    found = []
+    for name, rule in tolerances.items():
+        old, new = before.get(name), after.get(name)
+        tolerance = float(rule["absolute"] if "absolute" in rule else rule["relative"] * abs(old or 0))
+        found.append(Change(name, old, new, _worse(old, new, rule["better"]), tolerance))
+    return found
+
+
+def table(changes: list[Change], base: str) -> str:
+    """The comparison as a Markdown table."""
+    rows = [f"| metric | {base} | now | change | tolerance | |", "|---|---|---|---|---|---|"]
+    for change in changes:
+        old, new = (f"{value:.4f}" if value is not None else "-" for value in (change.before, change.after))
+        moved = f"{change.after - change.before:+.4f}" if change.before is not None and change.after is not None else "-"
+        verdict = "**worse**" if change.failed else "ok"
+        rows.append(f"| {change.name} | {old} | {new} | {moved} | {change.tolerance:.4f} | {verdict} |")
+    return "\n".join(rows)
+
+
+def _worse(old: float | None, new: float | None, better: str) -> float:
+    if old is None:
+        return 0.0
+    if new is None:
+        return float("inf")
+    return {"higher": old - new, "lower": new - old, "same": abs(new - old)}[better]
+
+
+def _at(base: str, path: Path) -> dict[str, float]:
+    done = subprocess.run(["git", "show", f"{base}:./{path.as_posix()}"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ImpastoError(
+            f"{path} cannot be read at {base!r}: {done.stderr.strip()}",
+            where="git",
+            remedy="Name a revision that has it, and fetch it first.",
+        )
+    values: dict[str, float] = json.loads(done.stdout)
+    return values

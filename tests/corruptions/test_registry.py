@@ -1,0 +1,185 @@
+"""``corrupt``: independence of the batch, constants, truncation, calibration, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from impasto import rng
+from impasto.corruptions import noise
+from impasto.corruptions.catalogue import CATALOGUE
+from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.registry import corrupt, names, parameters_of
+from impasto.corruptions.tables import SIDES, TABLES, table_for
+from impasto.errors import ImpastoError
+
+STOCHASTIC = {"gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "fog"}
+
+# Mean PSNR in dB of the benchmark's own functions at severities 1 to 5, on another 200 CIFAR-10 test images.
+# Saturate is left out where it maps grey images to themselves: an infinite PSNR has no mean.
+PSNR = {
+    "gaussian_noise": (28.10, 24.63, 22.21, 21.21, 20.35),
+    "shot_noise": (30.46, 27.51, 23.63, 22.42, 20.72),
+    "impulse_noise": (25.28, 22.15, 20.36, 18.10, 16.59),
+    "speckle_noise": (30.39, 26.08, 24.55, 22.16, 20.34),
+    "defocus_blur": (42.55, 34.86, 31.27, 28.97, 25.91),
+    "gaussian_blur": (42.83, 31.42, 29.29, 27.84, 25.83),
+    "fog": (25.91, 20.19, 17.96, 16.49, 14.76),
+    "brightness": (27.88, 21.72, 18.25, 15.88, 12.75),
+    "contrast": (26.19, 20.18, 18.60, 17.26, 15.57),
+    "saturate": (None, None, None, 19.26, 15.83),
+    "pixelate": (32.81, 30.61, 29.25, 27.45, 25.81),
+    "jpeg_compression": (39.98, 35.02, 31.65, 28.96, 28.60),
+}
+
+
+def tolerance(name: str) -> float:
+    """Spread between two samples of 200 images, in dB: small where the distance does not depend on the image."""
+    return 0.05 if name == "gaussian_noise" else 0.25 if name.endswith("noise") else 0.45
+
+
+@pytest.mark.parametrize("name", names())
+def test_calibration(real_images: Tensor, name: str) -> None:
+    clean = real_images.double()
+    for severity, expected in enumerate(PSNR[name], start=1):
+        result = corrupt(real_images, name, severity, seed=0, ids=torch.arange(len(clean)))
+        error = (result.double() - clean).square().mean(dim=(1, 2, 3))
+        if expected is not None:
+            psnr = (10 * torch.log10(255**2 / error)).mean().item()
+            assert psnr == pytest.approx(expected, abs=tolerance(name)), f"severity {severity}"
+
+
+def test_names_tables_and_catalogue_agree() -> None:
+    assert set(names()) == set(CATALOGUE)
+    assert {name for name in names() if CATALOGUE[name].stochastic} == STOCHASTIC
+    assert set(TABLES) == set(SIDES)
+    for table in TABLES.values():
+        assert tuple(table) == names()
+        for severities in table.values():
+            assert len(severities) == len(set(severities)) == 5
+            assert len({len(parameters) for parameters in severities}) == 1
+
+
+@pytest.mark.parametrize("name", names())
+def test_result_is_independent_of_the_batch(images: Tensor, name: str) -> None:
+    images = images.repeat(11, 1, 1, 1)[:257]  # more than four chunks
+    ids = torch.arange(257) * 3 + 2**33
+    batch = corrupt(images, name, 5, seed=4, ids=ids)
+    assert batch.dtype == torch.uint8
+    assert batch.shape == images.shape
+    for row in (0, 5, 63, 64, 256):
+        one = slice(row, row + 1)
+        assert torch.equal(corrupt(images[one], name, 5, seed=4, ids=ids[one])[0], batch[row])
+    order = torch.randperm(257, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(corrupt(images[order], name, 5, seed=4, ids=ids[order]), batch[order])
+    channels_last = images.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(corrupt(channels_last, name, 5, seed=4, ids=ids), batch)
+
+
+@pytest.mark.parametrize("name", names())
+def test_draws_depend_on_seed_severity_and_id(name: str) -> None:
+    image = torch.randint(40, 200, (1, 3, 32, 32), generator=torch.Generator().manual_seed(2), dtype=torch.uint8)
+    untouched = image.clone()
+    here = corrupt(image, name, 3, seed=0, ids=torch.tensor([7]))
+    for seed, identity in ((1, 7), (0, 8)):
+        there = corrupt(image, name, 3, seed=seed, ids=torch.tensor([identity]))
+        assert torch.equal(here, there) == (name not in STOCHASTIC)
+    assert torch.equal(image, untouched)
+
+
+def test_draws_are_those_of_the_key(images: Tensor) -> None:
+    ids = torch.arange(len(images))
+    stream = CounterRng(rng.key(6, "corruption", "gaussian_noise", 2), ids)
+    draws = noise.draw_normals(stream, (32, 32), ())
+    expected = noise.gaussian_noise(images, draws.clone(), 0.06, dtype=torch.float32)
+    result = corrupt(images, "gaussian_noise", 2, seed=6, ids=ids, work_dtype=torch.float32)
+    assert torch.equal(result, expected)
+
+
+@pytest.mark.parametrize("name", sorted(STOCHASTIC))
+def test_operations_leave_their_draws_alone(images: Tensor, name: str) -> None:
+    chosen, parameters = CATALOGUE[name], TABLES["cifar"][name][2]
+    assert chosen.draw is not None
+    draws = chosen.draw(CounterRng(1, torch.arange(len(images))), (32, 32), parameters)
+    before, inputs = draws.clone(), images.clone()
+    precision = {} if chosen.integer else {"dtype": draws.dtype}
+    chosen.operation(images, draws, *parameters, **precision)
+    assert torch.equal(draws, before)
+    assert torch.equal(images, inputs)
+
+
+def test_another_process_gives_the_same_bytes() -> None:
+    program = (
+        "import torch; from impasto.corruptions.registry import corrupt;"
+        "x = torch.arange(3072).remainder(251).byte().view(1, 3, 32, 32);"
+        "print(sum(int(corrupt(x, n, 3, 5, torch.tensor([9])).long().mul(torch.arange(3072).view(1, 3, 32, 32)).sum())"
+        " for n in ('fog', 'shot_noise', 'speckle_noise', 'impulse_noise')))"
+    )
+    outside = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    x = torch.arange(3072).remainder(251).byte().view(1, 3, 32, 32)
+    weights = torch.arange(3072).view(1, 3, 32, 32)
+    chosen = ("fog", "shot_noise", "speckle_noise", "impulse_noise")
+    inside = sum(int(corrupt(x, name, 3, 5, torch.tensor([9])).long().mul(weights).sum()) for name in chosen)
+    assert int(outside.stdout) == inside
+
+
+def test_bytes_are_truncated_not_rounded() -> None:
+    images = torch.full((64, 3, 32, 32), 128, dtype=torch.uint8)
+    result = corrupt(images, "gaussian_noise", 1, seed=0, ids=torch.arange(64))
+    bias = result.double().mean().item() - 128
+    assert bias == pytest.approx(-0.5, abs=4 * 0.04 * 255 / images.numel() ** 0.5)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (28, 28), (33, 47), (224, 224)])
+@pytest.mark.parametrize("name", names())
+def test_any_size_from_16_up(name: str, size: tuple[int, int]) -> None:
+    batch = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(3), dtype=torch.uint8)
+    result = corrupt(batch, name, 5, seed=0, ids=torch.arange(2))
+    assert result.shape == batch.shape
+    assert not torch.equal(result, batch)
+
+
+@pytest.mark.parametrize("name", names())
+def test_empty_batch(name: str) -> None:
+    empty = torch.empty(0, 3, 32, 32, dtype=torch.uint8)
+    assert corrupt(empty, name, 1, seed=0, ids=torch.empty(0, dtype=torch.int64)).shape == empty.shape
+
+
+def test_table_is_chosen_by_size_or_named(images: Tensor) -> None:
+    expected = {16: "cifar", 28: "cifar", 32: "cifar", 45: "cifar", 46: "tin", 64: "tin", 96: "tin", 224: "imagenet"}
+    assert {size: table_for(size) for size in expected} == expected
+    assert parameters_of("jpeg_compression", 5, "imagenet") == (7,)
+    ids = torch.arange(len(images))
+    default, named = corrupt(images, "contrast", 1, 0, ids), corrupt(images, "contrast", 3, 0, ids, table="cifar")
+    assert torch.equal(corrupt(images, "contrast", 1, 0, ids, table="tin"), named)  # both factors are .4
+    assert not torch.equal(default, named)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "gausian_noise"}, "Did you mean 'gaussian_noise'"),
+        ({"name": "moss"}, "Use one of gaussian_noise, shot_noise"),
+        ({"table": "tiny"}, "unknown table 'tiny'.*Did you mean 'tin'"),
+        ({"severity": 0}, "severity 0 does not exist"),
+        ({"severity": 6}, "from 1 to 5"),
+        ({"severity": 2.0}, "severity 2.0 does not exist"),
+        ({"images": torch.zeros(2, 3, 32, 32)}, "torch.float32, not torch.uint8"),
+        ({"images": torch.zeros(2, 1, 32, 32, dtype=torch.uint8)}, r"\(2, 1, 32, 32\).*RGB"),
+        ({"images": torch.zeros(2, 4, 32, 32, dtype=torch.uint8)}, r"\(2, 4, 32, 32\).*RGB"),
+        ({"images": torch.zeros(3, 32, 32, dtype=torch.uint8)}, "not a batch"),
+        ({"images": torch.zeros(2, 3, 32, 15, dtype=torch.uint8)}, "32x15 pixels are too small"),
+    ],
+)
+def test_refusals_name_the_value_and_the_remedy(change: dict[str, object], message: str) -> None:
+    arguments: dict[str, object] = {
+        "images": torch.zeros(2, 3, 32, 32, dtype=torch.uint8),
+        "name": "fog",
+        "severity": 1,
+        "seed": 0,
+        "ids": torch.arange(2),
+    }
+    with pytest.raises(ImpastoError, match=message):
+        corrupt(**(arguments | change))  # type: ignore[arg-type]

@@ -1,0 +1,251 @@
+"""The report stage: a page that stands alone, tells the run's own numbers, and a summary."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from impasto.io import read_csv, read_json, write_json
+from impasto.stages import command
+from impasto.stages.report import report
+
+THIN = "\u202f"
+VOID = {"meta", "img", "source", "br", "link"}
+TRACKED = [
+    "seed", "seeds", "lambda", "lambda_o", "lambda_s", "alpha_o", "alpha_s", "dataset.name", "dataset.root",
+    "style.method", "style.bank", "style.encoder", "style.upscale", "balance.strength", "augment.trivial",
+    "model.name", "model.depth", "model.width", "train.epochs", "finetune.stages", "evaluate.table", "evaluate.seed",
+]  # fmt: skip
+WriteRun = Callable[..., SimpleNamespace]
+
+
+class Page(HTMLParser):
+    """The page's text, its resources and whether every tag was closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.resources: list[str] = []
+        self.ids: set[str] = set()
+        self.style = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+        self.text = re.sub(r"\s+", " ", " ".join(self.words).replace(THIN, "~")).replace("~", THIN)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.resources += [values[name] for name in ("src", "srcset", "href", "data", "action") if name in values]
+        self.ids |= {values["id"]} if "id" in values else set()
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "style":
+            self.style += data
+        else:
+            self.words.append(data)
+
+
+class Log:
+    """A run that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.files: list[tuple[str, str | None]] = []
+        self.final: Mapping[str, Any] = {}
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        self.files.append((path.name, folder))
+
+    def summary(self, metrics: Mapping[str, Any]) -> None:
+        self.final = metrics
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Log:
+    """Stands in for MLflow."""
+    kept = Log()
+
+    @contextmanager
+    def stage_run(*_: Any) -> Iterator[Log]:
+        yield kept
+
+    monkeypatch.setattr(command, "stage_run", stage_run)
+    monkeypatch.setattr(command, "log_dataset", lambda *_: None, raising=False)
+    return kept
+
+
+@pytest.fixture
+def run(tmp_path: Path, write_run: WriteRun, log: Log) -> Callable[..., tuple[SimpleNamespace, Page]]:
+    """A function that writes a run, reports it and parses the page."""
+
+    def one(changes: dict[str, Any] | None = None, **facts: Any) -> tuple[SimpleNamespace, Page]:
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        at = write_run(folder, {"style.method": "colour", **(changes or {})}, **facts)
+        (folder / "dvc.yaml").write_text(json.dumps({"stages": {"report": {"params": TRACKED}}}))
+        report(**vars(at))
+        return at, Page((at.out / "index.html").read_text())
+
+    return one
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}{THIN}%"
+
+
+def test_page_asks_the_network_for_nothing(run: Callable[..., Any]) -> None:
+    at, page = run()
+    assert len(page.resources) >= 3 * 2 + 8 + 3  # plots in two themes, strip, contact sheets
+    for address in page.resources:
+        head, data = address.split(",")
+        assert head == "data:image/png;base64"
+        assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
+    assert "url(" not in page.style and "@import" not in page.style
+    text = (at.out / "index.html").read_text()
+    assert "<script" not in text and "<link" not in text and not re.search(r"https?://", text)
+    assert "prefers-color-scheme: dark" in page.style and "width=device-width" in text
+    assert page.ids == {"result", "strip", "corruptions", "mix", "training", "classes", "time", "pictures", "meaning"}
+
+
+def test_numbers_on_the_page_are_the_measured_ones(run: Callable[..., Any], log: Log) -> None:
+    at, page = run()
+    scores, costs = read_json(at.evaluation), [read_json(path) for path in at.times.glob("*.json")]
+    for kind in ("base", "tuned"):
+        only = scores[kind]["seeds"]["0"]
+        for name in ("clean", "C", "balanced", "worst_class_recall"):
+            assert percent(scores[kind][name]["mean"]) in page.text
+        for name in ("clean_interval", "C_interval"):
+            low, high = only[name]
+            assert f"{100 * low:.1f} to {100 * high:.1f}{THIN}%" in page.text
+    for name, value in scores["tuned"]["seeds"]["0"]["recall"].items():
+        assert re.search(rf" {name} {re.escape(percent(value))} ", page.text)
+    for row in read_csv(at.corruptions):
+        if row["model"] == "tuned-0" and row["severity"] == "3":
+            cells = page.text.split(f" {row['corruption'].replace('_', ' ')} ", 2)[1].split()
+            assert cells[2] == f"{int(row['correct']) / 10:.1f}"
+    assert "bootstrap over the 1,000 test images" in page.text and "this run has one" in page.text
+    assert len(costs) == 9 and sum(cost["wall_seconds"] for cost in costs) == pytest.approx(644.7)
+    assert f"10{THIN}min 45{THIN}s" in page.text
+
+
+def test_summary_holds_means_distance_and_shares(run: Callable[..., Any], log: Log) -> None:
+    at, page = run({"lambda_s": 0.44})
+    summary, curve = read_json(at.metrics), read_json(at.fid)
+    last = [row for row in read_csv(at.train_curve) if row["epoch"] == "29"][0]
+    scores = read_json(at.evaluation)["tuned"]
+    distance = 0.6 * curve["values"][4] + 0.4 * curve["values"][5]
+    assert summary == {
+        "clean": scores["clean"]["mean"],
+        "C": scores["C"]["mean"],
+        "fd_efficientnet_lite0_112": pytest.approx(distance),
+        **{name: pytest.approx(float(last[name])) for name in last if name.startswith("share_")},
+    }
+    assert f"{distance:.4g}" in page.text
+    assert log.final == summary
+    assert ("index.html", "report") in log.files and ("frechet.png", "report") in log.files
+
+
+def test_without_synthetic_images_there_is_no_distance(run: Callable[..., Any]) -> None:
+    at, page = run({"lambda": 0.0, "lambda_o": 0.0, "finetune.stages": [], "style.method": "colour"}, synthetic=0)
+    assert set(read_json(at.metrics)) == {"clean", "C", "share_synthetic", "share_stylised_o", "share_stylised_s"}
+    assert "no synthetic images, none of them stylised" in page.text and "Fréchet" not in page.text
+    assert not (at.out / "frechet.png").exists()
+    assert "fine-tuned" not in page.text.split("What the numbers mean")[0]
+
+
+def test_unused_synthetic_images_do_not_speak_for_the_run(run: Callable[..., Any]) -> None:
+    at, page = run({"lambda": 0.0})
+    assert not [name for name in read_json(at.metrics) if name.startswith("fd_")]
+    assert "that there would have been" in page.text and "50 % of synthetic" not in page.text
+
+
+def test_several_seeds_have_means_and_t_intervals(run: Callable[..., Any]) -> None:
+    at, page = run(seeds=(3, 1, 2))
+    scores, summary = read_json(at.evaluation)["tuned"], read_json(at.metrics)
+    clean = [one["clean"] for one in scores["seeds"].values()]
+    assert summary["clean"] == pytest.approx(np.mean(clean))
+    half = 4.302653 * np.std(clean, ddof=1) / np.sqrt(3)  # Student's t, 2 degrees of freedom, 97.5 %
+    low, high = np.mean(clean) - half, np.mean(clean) + half
+    assert f"{100 * low:.1f} to {100 * high:.1f}{THIN}%" in page.text
+    assert "means over 3 seeds" in page.text and "Student t" in page.text and "bootstrap" not in page.text
+    rows = [row for row in read_csv(at.corruptions) if (row["corruption"], row["severity"]) == ("fog", "2")]
+    mean = np.mean([int(row["correct"]) / 10 for row in rows if row["model"].startswith("tuned")])
+    assert page.text.split(" fog ", 2)[1].split()[1] == f"{mean:.1f}"
+    last = [float(row["share_synthetic"]) for row in read_csv(at.train_curve) if row["epoch"] == "29"]
+    assert summary["share_synthetic"] == pytest.approx(np.mean(last))
+
+
+def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Any]) -> None:
+    names = ("<b>bold</b>", 'a & "b"', "Bäume | 木", "</style><script>x", "*star*")
+    at, page = run({"dataset.name": "folder", "dataset.root": "/data/<i>it & us"}, classes=names)
+    text = re.sub(r"\s+", " ", page.text)
+    assert all(name in text for name in names)
+    assert "<script" not in (at.out / "index.html").read_text() and "<i>it & us, clean and corrupted" in text
+    card = (at.out / "model_card.md").read_text()
+    assert r"\<b\>bold\</b\>" in card and r"Bäume \| 木" in card and r"\*star\*" in card
+
+
+def test_many_classes_begin_with_the_worst(run: Callable[..., Any]) -> None:
+    at, page = run(classes=tuple(f"class-{index:02d}" for index in range(25)))
+    recall = read_json(at.evaluation)["tuned"]["seeds"]["0"]["recall"]
+    shown = re.findall(r"(class-\d\d) \d", page.text.split("Class by class")[1].split(" Time ")[0])
+    assert [recall[name] for name in shown] == sorted(recall.values()) and "other 5 classes" in page.text
+
+
+def test_same_run_gives_the_same_bytes(run: Callable[..., Any]) -> None:
+    at, _ = run()
+    first = {path.name: path.read_bytes() for path in at.out.iterdir()}
+    report(**vars(at))
+    assert first == {path.name: path.read_bytes() for path in at.out.iterdir()}
+
+
+def test_card_opens_with_metadata_that_a_hub_can_read(run: Callable[..., Any]) -> None:
+    at, _ = run()
+    _, head, body = (at.out / "model_card.md").read_text().split("---\n", 2)
+    facts = YAML(typ="safe").load(head)
+    measured = {one["name"]: one["value"] for one in facts["model-index"][0]["results"][0]["metrics"]}
+    scores = read_json(at.evaluation)["tuned"]
+    assert measured == {name: scores[name]["mean"] for name in ("clean", "C")}
+    table = [line for line in body.splitlines() if line.startswith("|")]
+    assert len(table) == 8 and {line.count("|") for line in table} == {4}
+
+
+def test_missing_pictures_are_left_out_and_missing_metrics_are_an_error(
+    run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    at, page = run()
+    before = len(page.resources)
+    (at.pictures / "corrupted.png").unlink()
+    report(**vars(at))
+    assert len(Page((at.out / "index.html").read_text()).resources) == before - 1
+    at.fid.unlink()
+    with pytest.raises(typer.Exit):
+        report(**vars(at))
+    assert "fid.json does not exist" in capsys.readouterr().err
+
+
+def test_official_corruptions_are_named(run: Callable[..., Any]) -> None:
+    at, page = run()
+    assert "severity constants of CIFAR-10-C" in page.text
+    scores = read_json(at.evaluation)
+    write_json(at.evaluation, {**scores, "source": "CIFAR-10-C, official files"})
+    report(**vars(at))
+    assert "The corrupted images: CIFAR-10-C, official files." in Page((at.out / "index.html").read_text()).text

@@ -1,0 +1,87 @@
+"""The recipe as a sentence, and numbers as words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from impasto.config.base import load
+from impasto.report.recipe import Recipe, sentence
+from impasto.report.wording import decimal, duration, extent, listed, literal, memory, plural, ranged, share
+from impasto.stages.report import SECTIONS
+
+PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+DEFAULT = {
+    "seeds": [0], "lambda": 0.5, "lambda_o": 0.2, "lambda_s": 0.5, "dataset.name": "digits", "style.method": "adain",
+    "style.bank": "procedural", "balance.strength": 0.0, "augment.trivial": True, "model.depth": 10, "model.width": 2,
+    "train.epochs": 30,
+}  # fmt: skip
+
+
+def told(tmp_path: Path, **changes: Any) -> str:
+    yaml = YAML()
+    tree = yaml.load(PARAMS)
+    for leaf, value in {**DEFAULT, **{name.replace("__", "."): value for name, value in changes.items()}}.items():
+        *steps, last = leaf.split(".")
+        section = tree
+        for step in steps:
+            section = section[step]
+        section[last] = value
+    yaml.dump(tree, tmp_path / "params.yaml")
+    recipe = Recipe(*(load(tmp_path / "params.yaml", section) for section in SECTIONS))  # type: ignore[arg-type]
+    return sentence(recipe, training=3500, styles=400).replace("\u202f", " ")
+
+
+def test_default_recipe(tmp_path: Path) -> None:
+    stages = [{"open": 1, "epochs": 1, "learning_rate": 0.02, "batch_norm": "frozen"}] * 2
+    assert told(tmp_path, finetune__stages=stages) == (
+        "WRN-10-2 on 3,500 coloured digits, half of each batch synthetic, 20 % of original images and 50 % of synthetic "
+        "images painted with one of 400 procedural styles, TrivialAugment, 30 epochs, then 2 unfreezing stages; seed 0."
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"lambda": 0.35}, "35 % of each batch synthetic"),
+        ({"lambda": 1.0}, "synthetic images only, 50 % of synthetic images painted"),
+        ({"lambda": 0.0}, "no synthetic images, 20 % of original images painted"),
+        ({"lambda_o": 0.0, "lambda_s": 0.0}, "none of them stylised, TrivialAugment"),
+        ({"lambda_s": 0.125}, "and 12.5 % of synthetic images"),
+        ({"style__method": "colour"}, "recoloured after one of 400 procedural styles"),
+        ({"style__bank": "folder"}, "one of 400 collected styles"),
+        ({"balance__strength": 1.0}, "classes drawn equally often, TrivialAugment"),
+        ({"balance__strength": 0.5}, "class balance 0.5,"),
+        ({"augment__trivial": False}, "no TrivialAugment"),
+        ({"finetune__stages": [], "train__epochs": 1}, "1 epoch; seed 0."),
+        ({"seeds": [0, 1, 2]}, "; seeds 0, 1 and 2."),
+        ({"dataset__name": "folder", "dataset__root": "/data/plants/"}, "3,500 images of plants"),
+    ],
+)
+def test_each_choice_is_told(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    assert words in told(tmp_path, **changes)
+
+
+def test_numbers() -> None:
+    thin = "\u202f"
+    assert [duration(s) for s in (3.14, 59.96, 60, 125.4, 3599.6, 7620)] == [
+        f"3.1{thin}s", f"1{thin}min 00{thin}s", f"1{thin}min 00{thin}s", f"2{thin}min 05{thin}s", f"1{thin}h 00{thin}min",
+        f"2{thin}h 07{thin}min",
+    ]  # fmt: skip
+    assert [memory(mb) for mb in (612, 2048)] == [f"612{thin}MB", f"2.0{thin}GB"]
+    assert [decimal(v) for v in (0.01234, 88.5451, 1404.6, 23456.7)] == ["0.01234", "88.55", "1405", "23457"]
+    assert [share(v) for v in (0.5, 0.125, 1.0)] == [f"50{thin}%", f"12.5{thin}%", f"100{thin}%"]
+    assert [extent(v) for v in ((1.0, 1.0), (0.1, 1.0))] == ["1", "0.1 to 1"]
+
+
+def test_lists() -> None:
+    assert [listed(items) for items in ([], [0], [0, 1], [0, 1, 2])] == ["", "0", "0 and 1", "0, 1 and 2"]
+    assert [ranged(items) for items in ([5], [1, 2], [1, 2, 3], [1, 3, 5])] == ["5", "1 and 2", "1 to 3", "1, 3 and 5"]
+    assert [plural(count, "stage") for count in (0, 1, 2000)] == ["0 stages", "1 stage", "2,000 stages"]
+
+
+def test_markdown_shows_a_name_as_it_is() -> None:
+    assert literal("a|b*c_d\n<e>") == r"a\|b\*c\_d \<e\>"

@@ -1,0 +1,67 @@
+"""Imports point down the layers, and each third-party tool has one door."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from closure import SOURCE, imports
+
+LAYERS = [
+    ("errors", "workspace", "io", "rng", "runtime", "progress", "precision", "picture", "config"),
+    ("data.images", "data.stream", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),
+    ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.frechet", "fid.extractors",
+     "fid.efficientnet_lite0_112"),
+    ("mix", "paintings", "feed", "evaluation", "scores", "fid.curve"),
+    ("training",),
+    ("finetuning", "report"),
+    ("stages", "commands", "cli"),
+]  # fmt: skip
+DOORS = {
+    "mlflow": ("tracking",),
+    "typer": ("stages", "commands", "cli"),
+    "matplotlib": ("report",),
+    "jinja2": ("report",),
+    "mlxtend": ("data.sources",),
+    "timm": ("models",),
+}
+FILES = sorted(p for p in (SOURCE / "impasto").rglob("*.py") if p.name != "__init__.py")
+
+
+def dotted(file: Path) -> str:
+    return ".".join(file.relative_to(SOURCE / "impasto").with_suffix("").parts)
+
+
+def inside(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def layer(file: Path) -> int:
+    places = [n for n, names in enumerate(LAYERS) for entry in names if inside(dotted(file), entry)]
+    assert len(places) == 1, f"{dotted(file)} stands in {len(places)} layers"
+    return places[0]
+
+
+@pytest.mark.parametrize("file", FILES, ids=dotted)
+def test_imports_point_down(file: Path) -> None:
+    for other in imports(file):
+        if other.name != "__init__.py":
+            assert layer(other) <= layer(file), f"{dotted(file)} imports {dotted(other)}, which lies above it"
+
+
+@pytest.mark.parametrize("file", FILES, ids=dotted)
+def test_one_door_per_tool(file: Path) -> None:
+    tree = ast.walk(ast.parse(file.read_text()))
+    names = [a.name for n in tree if isinstance(n, ast.Import) for a in n.names]
+    names += [n.module or "" for n in ast.walk(ast.parse(file.read_text())) if isinstance(n, ast.ImportFrom)]
+    for tool, rooms in DOORS.items():
+        if any(inside(name, tool) for name in names):
+            assert any(inside(dotted(file), room) for room in rooms), f"{dotted(file)} imports {tool}"
+
+
+def test_packages_hold_no_code() -> None:
+    """What a package's ``__init__`` did, every stage would depend on, and dvc.yaml would not know."""
+    for file in (SOURCE / "impasto").rglob("__init__.py"):
+        body = ast.parse(file.read_text()).body
+        assert all(isinstance(n, ast.Expr | ast.Assign) for n in body) and len(body) <= 2, file
