@@ -98,7 +98,9 @@ def write(revisions: dict[str, str]) -> None:
         "hardware": f"{os.cpu_count()} cores ({processor()}), no GPU, {WORKERS} arms at a time",
     }
     write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})
-    write_csv(Path("metrics/ablation.csv"), COLUMNS, [{"arm": a} | {k: r[k] for k in COLUMNS[1:]} for a, r in by_arm.items()])
+    write_csv(
+        Path("metrics/ablation.csv"), COLUMNS, [{"arm": a} | {k: r[k] for k in COLUMNS[1:]} for a, r in by_arm.items()]
+    )
 
 
 def arm_row(base: dict[str, Any], seconds: float) -> dict[str, Any]:

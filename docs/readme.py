@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ def result() -> str:
         rows.append(f"| {label} | {' | '.join(cells)} | {one['ece_clean']:.3f} / {one['ece_corrupted']:.3f} |")
     seeds = ", ".join(scores["base"]["seeds"])
     return "\n".join(rows) + (
-        f"\n\nAccuracy in %, on {scores['n']:,} test images, seed {seeds}; in brackets the 95 % bootstrap interval over "
-        f"test images. C is the mean over {len(scores['corruptions'])} corruptions at severities "
+        f"\n\nAccuracy in %, on {scores['n']:,} test images, seed {seeds}; in brackets the 95 % bootstrap interval "
+        f"over test images. C is the mean over {len(scores['corruptions'])} corruptions at severities "
         f"{', '.join(map(str, scores['severities']))}, made here with CIFAR-C's constants: not a published benchmark."
     )
 
@@ -54,8 +55,8 @@ def ablation() -> str:
         cells = [f"{100 * pair[n]['mean']:+.1f} {span(pair[n]['interval'], sign=True)}" for n in ("clean", "C")]
         rows.append(f"| {LABELS[pair['arm']]} − {LABELS[pair['reference']]} | {' | '.join(cells)} |")
     return "\n".join(rows) + (
-        f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval of "
-        f"the paired difference (Student t). {table['n']:,} test images, {table['hardware']}."
+        f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
+        f"of the paired difference (Student t). {table['n']:,} test images, {table['hardware']}."
     )
 
 
@@ -63,9 +64,14 @@ def times() -> str:
     """Wall time, CPU time and peak memory of each stage of the default run."""
     rows = ["| stage | wall, s | CPU, s | peak memory, MB |", "|---|---|---|---|"]
     costs = {stage: load(f"time/{stage}.json") for stage in STAGES}
-    rows += [f"| {s} | {c['wall_seconds']:.0f} | {c['cpu_seconds']:.0f} | {c['peak_memory_mb']:,} |" for s, c in costs.items()]
+    rows += [
+        f"| {s} | {c['wall_seconds']:.0f} | {c['cpu_seconds']:.0f} | {c['peak_memory_mb']:,} |"
+        for s, c in costs.items()
+    ]
     wall, cpu = (sum(c[name] for c in costs.values()) for name in ("wall_seconds", "cpu_seconds"))
-    rows.append(f"| **all** | **{wall:.0f}** | **{cpu:.0f}** | **{max(c['peak_memory_mb'] for c in costs.values()):,}** |")
+    rows.append(
+        f"| **all** | **{wall:.0f}** | **{cpu:.0f}** | **{max(c['peak_memory_mb'] for c in costs.values()):,}** |"
+    )
     one = costs["train"]
     return "\n".join(rows) + f"\n\n{one['cores']} cores, {one['threads']} threads, {one['device']}."
 
@@ -88,8 +94,12 @@ def fill(text: str) -> str:
     """The text with every part made anew."""
     for name, make in PARTS.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text = re.sub(pattern, lambda m, body=make(): f"{m[1]}{body}{m[2]}", text, flags=re.DOTALL)
+        text = re.sub(pattern, partial(_put, make()), text, flags=re.DOTALL)
     return text
+
+
+def _put(body: str, match: re.Match[str]) -> str:
+    return f"{match[1]}{body}{match[2]}"
 
 
 if __name__ == "__main__":

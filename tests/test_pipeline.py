@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
 from closure import ROOT, code_deps
 from impasto.config.base import flatten, read_yaml
 
@@ -143,7 +145,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["dvc", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

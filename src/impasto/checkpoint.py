@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from impasto.io import atomic, digest
-from impasto.runtime import main_root, runtime
+from impasto.runtime import runtime
+from impasto.workspace import main_root
 
 
 class Resume:

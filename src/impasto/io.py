@@ -29,7 +29,7 @@ def atomic(path: Path) -> Iterator[Path]:
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        part.replace(path)
     except OSError as error:
         raise ImpastoError(
             f"cannot write {path}: {error.strerror or error}",
@@ -96,13 +96,14 @@ def read_npy(path: Path) -> np.ndarray:
         ImpastoError: the file is missing or is no ``.npy`` array.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise missing(path) from error
     except (ValueError, EOFError, OSError) as error:
         raise ImpastoError(
             f"{path} is no readable .npy array: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
         ) from error
+    return array
 
 
 def digest(*parts: Any) -> str:
@@ -129,9 +130,9 @@ def _chunks(part: Any) -> Iterator[bytes]:
     if not isinstance(part, Path):
         yield json.dumps(part, sort_keys=True, default=str).encode()
     elif part.is_dir():
-        for file in sorted(p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-            yield file.relative_to(part).as_posix().encode()
-            yield from _chunks(file)
+        for inner in sorted(p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+            yield inner.relative_to(part).as_posix().encode()
+            yield from _chunks(inner)
     else:
         with part.open("rb") as file:
             while block := file.read(1 << 20):

@@ -127,7 +127,7 @@ def over_seeds(values: Sequence[float], level: float = 0.95) -> Summary:
     mean = float(np.mean(values))
     if len(values) < 2:
         return Summary(mean, None, None)
-    from scipy.special import stdtrit  # type: ignore[import-untyped]  # the quantile of Student's t
+    from scipy.special import stdtrit  # the quantile of Student's t
 
     std = float(np.std(values, ddof=1))
     half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * std / len(values) ** 0.5

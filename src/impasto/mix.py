@@ -6,6 +6,7 @@ so that it can be replayed, resumed, counted and tested without touching a pixel
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -101,17 +102,19 @@ def draw_plan(
 
 
 def interleave(n: int, share: float, batch: int) -> Tensor:
-    """Spread ``round(share * n)`` synthetic places over n so that every batch holds its share.
+    """Spread ``share * n`` synthetic places, rounded, over n so that every batch holds its share.
 
     Returns:
         bool [n]; within a batch the synthetic places come last, and their number differs from
         ``share * len(batch)`` by less than one.
     """
-    total = round(share * n)
     mask = torch.zeros(n, dtype=torch.bool)
+    before = 0
     for start in range(0, n, batch):
         stop = min(start + batch, n)
-        mask[stop - (total * stop // n - total * start // n) : stop] = True
+        until = math.floor(share * stop + 0.5)
+        mask[stop - (until - before) : stop] = True
+        before = until
     return mask
 
 
@@ -130,7 +133,8 @@ def draw_rows(labels: Tensor, n: int, strength: float, draws: torch.Generator) -
     Returns:
         (row int64 [n], copy int64 [n]), shuffled.
     """
-    groups = [torch.arange(len(labels))] if strength == 0 else [(labels == c).nonzero()[:, 0] for c in labels.unique()]
+    whole = strength == 0 or n == 0  # a stream of which nothing is drawn may be empty
+    groups = [torch.arange(len(labels))] if whole else [(labels == c).nonzero()[:, 0] for c in labels.unique()]
     sizes = torch.tensor([len(group) for group in groups], dtype=torch.float64)
     weights = sizes ** (1 - strength)
     edges = (n * weights.cumsum(0) / weights.sum() + torch.rand((), generator=draws, dtype=torch.float64)).floor()

@@ -3,18 +3,24 @@
 Painting is the dearest part of an epoch, so a finished painting (uint8) is kept and shown again
 until the plan asks for a fresh one. With ``refresh`` 1 every stylised image is painted anew each time
 it is shown (Siedel et al., section 3.2); with 0.1 a tenth of them is.
+
+A resume point must find the paintings as they were when it was saved, and not those that the killed
+run made after that. So the file changes only in :meth:`Paintings.settle`, and whatever it takes up
+there stands in the saved state as well: a half-written file is completed from the state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from impasto.data.stream import Stream
+from impasto.io import read_npy
 from impasto.mix import Plan
 
 #: uint8 [B, 3, H, W], style ids int64 [B], alpha float32 [B] -> uint8 [B, 3, H, W]
@@ -29,7 +35,7 @@ class Paintings:
         streams: (original, synthetic).
         refresh: share of the stylised images of an epoch that is painted anew, in (0, 1].
         device: where the paintings are kept.
-        file: where they are kept as well so that a killed run finds them; needed only if ``refresh`` < 1.
+        file: where a killed run finds them; used only if ``refresh`` < 1. Without one they all stay in the state.
         batch: images painted at once.
     """
 
@@ -45,6 +51,7 @@ class Paintings:
         self._stylise, self._streams, self._refresh, self._batch = stylise, streams, refresh, batch
         self._device, self._file = device, file if refresh < 1 else None
         self.painted = torch.zeros(0, dtype=torch.bool)
+        self._unsettled = torch.zeros(0, dtype=torch.bool)
         self._store = torch.empty((0, 3, streams[0].size, streams[0].size), dtype=torch.uint8, device=device)
 
     def paint(self, plan: Plan) -> None:
@@ -57,22 +64,39 @@ class Paintings:
         places = due.nonzero()[:, 0]
         for some in places.split(self._batch):
             images = gather(self._streams, plan.synthetic[some], plan.row[some])
-            self._keep(slots[some], self._stylise(images, plan.style[some], plan.alpha[some]))
+            self._store[slots[some].to(self._device)] = self._stylise(images, plan.style[some], plan.alpha[some])
         self.painted[slots[places]] = True
+        self._unsettled[slots[places]] = self._refresh < 1
         self.repainted = len(places)
 
     def show(self, plan: Plan, places: Tensor) -> Tensor:
         """The paintings uint8 [B, 3, H, W] of the plan's rows ``places`` (int64 [B], all of them stylised)."""
         return self._store[self._slots(plan)[places].to(self._device)]
 
-    def restore(self, painted: Tensor) -> None:
+    def state(self) -> dict[str, Tensor]:
+        """What a resume point keeps: which slots are painted, and the paintings that the file lacks."""
+        slots = self._unsettled.nonzero()[:, 0]
+        return {"painted": self.painted, "slots": slots, "pixels": self._store[slots.to(self._device)].cpu()}
+
+    def settle(self) -> None:
+        """Move the paintings of the last :meth:`state`, which is saved by now, to the file."""
+        slots = self._unsettled.nonzero()[:, 0]
+        if self._file is not None and len(slots):
+            array = self._open(len(self.painted))
+            array[slots.numpy()] = self._store[slots.to(self._device)].cpu().numpy()
+            array.flush()
+            self._unsettled.zero_()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take up the paintings of an interrupted run."""
+        slots, painted = state["slots"], state["painted"].clone()
         self._grow(len(painted))
-        self.painted = painted.clone()
-        if self._file is not None and len(painted):
-            kept = np.lib.format.open_memmap(self._file, mode="r")
-            rows = painted.nonzero()[:, 0]
-            self._store[rows.to(self._device)] = torch.from_numpy(kept[rows.numpy()]).to(self._device)
+        self.painted, self._unsettled[slots] = painted, True
+        self._store[slots.to(self._device)] = state["pixels"].to(self._device)
+        settled = (painted & ~self._unsettled).nonzero()[:, 0]
+        if self._file is not None and len(settled):
+            kept = np.array(read_npy(self._file)[settled.numpy()])
+            self._store[settled.to(self._device)] = torch.from_numpy(kept).to(self._device)
 
     def _slots(self, plan: Plan) -> Tensor:
         """Where each row of the plan has its painting; two copies of a row in one epoch have two."""
@@ -89,21 +113,24 @@ class Paintings:
         size = self._streams[0].size
         store = torch.empty((slots, 3, size, size), dtype=torch.uint8, device=self._device)
         store[:have] = self._store
-        self._store, self.painted = store, torch.cat([self.painted, torch.zeros(slots - have, dtype=torch.bool)])
-        if self._file is not None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            longer = self._file.with_suffix(".part")
-            array = np.lib.format.open_memmap(longer, mode="w+", dtype=np.uint8, shape=(slots, 3, size, size))
-            if self._file.exists():
-                kept = np.lib.format.open_memmap(self._file, mode="r")
-                array[: len(kept)] = kept[:slots]
-            array.flush()
-            longer.replace(self._file)
+        new = torch.zeros(slots - have, dtype=torch.bool)
+        self._store, self.painted = store, torch.cat([self.painted, new])
+        self._unsettled = torch.cat([self._unsettled, new])
 
-    def _keep(self, slots: Tensor, pixels: Tensor) -> None:
-        self._store[slots.to(self._device)] = pixels
-        if self._file is not None:
-            np.lib.format.open_memmap(self._file, mode="r+")[slots.numpy()] = pixels.cpu().numpy()
+    def _open(self, slots: int) -> np.memmap[Any, np.dtype[np.uint8]]:
+        """The file as a memory map of at least so many slots."""
+        assert self._file is not None
+        kept = np.lib.format.open_memmap(self._file, mode="r+") if self._file.exists() else None
+        if kept is not None and len(kept) >= slots:
+            return kept
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        longer, shape = self._file.with_suffix(".part"), (slots, *self._store.shape[1:])
+        array = np.lib.format.open_memmap(longer, mode="w+", dtype=np.uint8, shape=shape)
+        if kept is not None:
+            array[: len(kept)] = kept
+        array.flush()
+        longer.replace(self._file)
+        return array
 
 
 def gather(streams: tuple[Stream, Stream], synthetic: Tensor, rows: Tensor) -> Tensor:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from impasto.errors import ImpastoError
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Runtime(BaseSettings):
@@ -34,7 +36,7 @@ def runtime() -> Runtime:
         ImpastoError: a variable holds a value that is not allowed.
     """
     try:
-        return Runtime()
+        return Runtime()  # type: ignore[call-arg]  # the environment gives the arguments
     except ValidationError as error:
         first = error.errors()[0]
         name = f"IMPASTO_{str(first['loc'][0]).upper()}"
@@ -50,6 +52,8 @@ def device() -> torch.device:
     Raises:
         ImpastoError: the named device does not exist here.
     """
+    import torch  # here: it takes seconds, and not every command works on tensors
+
     torch.set_num_threads(runtime().threads or min(2, os.cpu_count() or 1))
     name = runtime().device
     if name == "auto":
@@ -62,11 +66,6 @@ def device() -> torch.device:
             where="IMPASTO_DEVICE",
             remedy="Use auto or cpu, or install a driver for it.",
         ) from error
-
-
-def main_root() -> Path:
-    """The repository's root: DVC names it in DVC_ROOT, also in temporary and queued experiments."""
-    return Path(os.environ.get("DVC_ROOT") or ".").resolve()
 
 
 @cache

@@ -20,7 +20,9 @@ from impasto.metrics import (
 from impasto.rng import numpy_generator
 
 
-def score(predictions: Predictions, labels: np.ndarray, classes: tuple[str, ...], bootstrap: int, seed: int) -> dict[str, Any]:
+def score(
+    predictions: Predictions, labels: np.ndarray, classes: tuple[str, ...], bootstrap: int, seed: int
+) -> dict[str, Any]:
     """Everything that is reported of one classifier; scores are fractions in [0, 1].
 
     ``C`` is the unweighted mean over corruptions of the mean accuracy over severities. Its interval resamples

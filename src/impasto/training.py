@@ -56,14 +56,17 @@ def cosine_restarts(epoch: float, rate: float, period: int, factor: int) -> floa
 
 
 def base_phase(train: Train) -> Phase:
-    """Training from scratch: cosine restarts, then a linear move to the averaging rate, which stays."""
-    averaging, first = train.averaging, math.ceil(train.averaging.start * train.epochs)
+    """Training from scratch: cosine restarts, then a linear move to the averaging rate, which stays.
+
+    The first averaged epoch still has the rate of the cosine, as when torch's ``SWALR`` is stepped after it.
+    """
+    averaging, first = train.averaging, math.ceil(train.averaging.start * train.epochs - 1e-9)
 
     def rate(epoch: int) -> float:
         before = cosine_restarts(min(epoch, first), train.learning_rate, train.period, train.period_factor)
         if epoch < first:
             return before
-        moved = min((epoch - first + 1) / averaging.anneal, 1.0)
+        moved = min((epoch - first) / averaging.anneal, 1.0)
         return before + moved * (averaging.learning_rate - before)
 
     return Phase(train.epochs, rate, average=first if first < train.epochs else None)
@@ -95,11 +98,14 @@ def fit(
     loop = _Loop(model, feed, phases, train, purpose)
     history = loop.restore(resume.load())
     for epoch in track(len(loop.schedule), f"{purpose} {feed.seed}", "epoch", start=len(history)):
-        row = loop.run(epoch) | {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
+        row = loop.run(epoch) | {
+            f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()
+        }
         history.append(row)
         on_epoch(epoch, row)
         if resume.due() or epoch + 1 == len(loop.schedule):
             resume.save(loop.state(history))
+            feed.paintings.settle()
     if loop.average.count:
         model.load_state_dict(loop.average.model.state_dict())
         last = len(loop.schedule) - 1
@@ -198,7 +204,7 @@ class _Loop:
         """Everything a resumed run needs."""
         parts = ("model", "optimizer", "scaler", "average")
         kept = {name: getattr(self, name).state_dict() for name in parts}
-        return {**kept, "painted": self.feed.paintings.painted, "history": history}
+        return {**kept, "paintings": self.feed.paintings.state(), "history": history}
 
     def restore(self, state: dict[str, Any] | None) -> list[Row]:
         """Take up a saved state; returns the rows of the epochs that are done."""
@@ -206,6 +212,6 @@ class _Loop:
             return []
         for name in ("model", "optimizer", "scaler", "average"):
             getattr(self, name).load_state_dict(state[name])
-        self.feed.paintings.restore(state["painted"])
+        self.feed.paintings.restore(state["paintings"])
         history: list[Row] = state["history"]
         return history

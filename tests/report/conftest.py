@@ -32,7 +32,7 @@ from impasto.style.stylize import BANK
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 DIGITS = tuple("0123456789")
-TEST, TRAIN, VALIDATION, STYLES = 1000, 3500, 500, 400
+TEST, TRAIN, VALIDATION, STYLES = 1000, 700, 100, 400
 Values = dict[str, Any]
 
 
@@ -47,7 +47,7 @@ def _write_run(
     changes: Values | None = None,
     seeds: tuple[int, ...] = (0,),
     classes: tuple[str, ...] = DIGITS,
-    synthetic: int = 3500,
+    synthetic: int = 600,
 ) -> SimpleNamespace:
     """Write a run into an empty folder; returns its paths by the argument names of the stage.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html.parser import HTMLParser
@@ -14,9 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import typer
 from ruamel.yaml import YAML
 
 from impasto.io import read_csv, read_json, write_json
+from impasto.report import figures
+from impasto.report.page import encode_png
 from impasto.stages import command
 from impasto.stages.report import report
 
@@ -27,6 +31,7 @@ TRACKED = [
     "style.method", "style.bank", "style.encoder", "style.upscale", "balance.strength", "augment.trivial",
     "model.name", "model.depth", "model.width", "train.epochs", "finetune.stages", "evaluate.table", "evaluate.seed",
 ]  # fmt: skip
+DOT = encode_png(np.zeros((1, 1, 3), np.uint8))
 WriteRun = Callable[..., SimpleNamespace]
 
 
@@ -76,41 +81,70 @@ class Log:
         self.final = metrics
 
 
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Log:
-    """Stands in for MLflow."""
-    kept = Log()
+Report = tuple[SimpleNamespace, Page, Log]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def logs() -> Iterator[list[Log]]:
+    """Stand in for MLflow and for the plots, which have tests of their own."""
+    kept: list[Log] = []
 
     @contextmanager
     def stage_run(*_: Any) -> Iterator[Log]:
+        kept.append(Log())
+        yield kept[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "stage_run", stage_run)
+        patch.setattr(command, "log_dataset", lambda *_: None, raising=False)
+        patch.setattr(figures, "_both", lambda _: figures.Plot(light=DOT, dark=DOT))
         yield kept
 
-    monkeypatch.setattr(command, "stage_run", stage_run)
-    monkeypatch.setattr(command, "log_dataset", lambda *_: None, raising=False)
-    return kept
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, write_run: WriteRun, logs: list[Log]) -> Callable[..., Report]:
+    """A function that writes a run, reports it with the parameters that the stage tracks, and parses the page."""
+
+    def one(changes: dict[str, Any] | None = None, **facts: Any) -> Report:
+        folder = tmp_path_factory.mktemp("run")
+        at = write_run(folder, {"style.method": "colour", **(changes or {})}, **facts)
+        (folder / "dvc.yaml").write_text(json.dumps({"stages": {"report": {"params": TRACKED}}}))
+        return at, again(at), logs[-1]
+
+    return one
+
+
+@pytest.fixture(scope="module")
+def default(run: Callable[..., Report]) -> Report:
+    """The default recipe, one seed."""
+    return run()
 
 
 @pytest.fixture
-def run(tmp_path: Path, write_run: WriteRun, log: Log) -> Callable[..., tuple[SimpleNamespace, Page]]:
-    """A function that writes a run, reports it and parses the page."""
+def copy(default: Report, tmp_path: Path) -> SimpleNamespace:
+    """The default run, to be changed."""
+    at, root = default[0], default[0].params.parent
+    shutil.copytree(root, tmp_path / "run")
+    return SimpleNamespace(**{name: tmp_path / "run" / path.relative_to(root) for name, path in vars(at).items()})
 
-    def one(changes: dict[str, Any] | None = None, **facts: Any) -> tuple[SimpleNamespace, Page]:
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        folder.mkdir()
-        at = write_run(folder, {"style.method": "colour", **(changes or {})}, **facts)
-        (folder / "dvc.yaml").write_text(json.dumps({"stages": {"report": {"params": TRACKED}}}))
-        report(**vars(at))
-        return at, Page((at.out / "index.html").read_text())
 
-    return one
+def again(at: SimpleNamespace) -> Page:
+    report(**vars(at))
+    return Page((at.out / "index.html").read_text())
 
 
 def percent(value: float) -> str:
     return f"{100 * value:.1f}{THIN}%"
 
 
-def test_page_asks_the_network_for_nothing(run: Callable[..., Any]) -> None:
-    at, page = run()
+def heat(page: Page, corruption: str) -> list[str]:
+    """The cells of one row of the table of corruptions."""
+    table = page.text.split("Corruption by corruption")[1].split("C, the mean of these means")[0]
+    return table.split(f" {corruption.replace('_', ' ')} ")[1].split()
+
+
+def test_page_asks_the_network_for_nothing(default: Report) -> None:
+    at, page, _ = default
     assert len(page.resources) >= 3 * 2 + 8 + 3  # plots in two themes, strip, contact sheets
     for address in page.resources:
         head, data = address.split(",")
@@ -123,8 +157,8 @@ def test_page_asks_the_network_for_nothing(run: Callable[..., Any]) -> None:
     assert page.ids == {"result", "strip", "corruptions", "mix", "training", "classes", "time", "pictures", "meaning"}
 
 
-def test_numbers_on_the_page_are_the_measured_ones(run: Callable[..., Any], log: Log) -> None:
-    at, page = run()
+def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
+    at, page, _ = default
     scores, costs = read_json(at.evaluation), [read_json(path) for path in at.times.glob("*.json")]
     for kind in ("base", "tuned"):
         only = scores[kind]["seeds"]["0"]
@@ -137,17 +171,16 @@ def test_numbers_on_the_page_are_the_measured_ones(run: Callable[..., Any], log:
         assert re.search(rf" {name} {re.escape(percent(value))} ", page.text)
     for row in read_csv(at.corruptions):
         if row["model"] == "tuned-0" and row["severity"] == "3":
-            cells = page.text.split(f" {row['corruption'].replace('_', ' ')} ", 2)[1].split()
-            assert cells[2] == f"{int(row['correct']) / 10:.1f}"
+            assert heat(page, row["corruption"])[2] == f"{int(row['correct']) / 10:.1f}"
     assert "bootstrap over the 1,000 test images" in page.text and "this run has one" in page.text
     assert len(costs) == 9 and sum(cost["wall_seconds"] for cost in costs) == pytest.approx(644.7)
     assert f"10{THIN}min 45{THIN}s" in page.text
 
 
-def test_summary_holds_means_distance_and_shares(run: Callable[..., Any], log: Log) -> None:
-    at, page = run({"lambda_s": 0.44})
+def test_summary_holds_means_distance_and_shares(run: Callable[..., Report]) -> None:
+    at, page, log = run({"lambda_s": 0.44})
     summary, curve = read_json(at.metrics), read_json(at.fid)
-    last = [row for row in read_csv(at.train_curve) if row["epoch"] == "29"][0]
+    last = read_csv(at.train_curve)[-1]
     scores = read_json(at.evaluation)["tuned"]
     distance = 0.6 * curve["values"][4] + 0.4 * curve["values"][5]
     assert summary == {
@@ -161,22 +194,22 @@ def test_summary_holds_means_distance_and_shares(run: Callable[..., Any], log: L
     assert ("index.html", "report") in log.files and ("frechet.png", "report") in log.files
 
 
-def test_without_synthetic_images_there_is_no_distance(run: Callable[..., Any]) -> None:
-    at, page = run({"lambda": 0.0, "lambda_o": 0.0, "finetune.stages": [], "style.method": "colour"}, synthetic=0)
+def test_without_synthetic_images_there_is_no_distance(run: Callable[..., Report]) -> None:
+    at, page, _ = run({"lambda": 0.0, "lambda_o": 0.0, "finetune.stages": [], "style.method": "colour"}, synthetic=0)
     assert set(read_json(at.metrics)) == {"clean", "C", "share_synthetic", "share_stylised_o", "share_stylised_s"}
     assert "no synthetic images, none of them stylised" in page.text and "Fréchet" not in page.text
     assert not (at.out / "frechet.png").exists()
     assert "fine-tuned" not in page.text.split("What the numbers mean")[0]
 
 
-def test_unused_synthetic_images_do_not_speak_for_the_run(run: Callable[..., Any]) -> None:
-    at, page = run({"lambda": 0.0})
+def test_unused_synthetic_images_do_not_speak_for_the_run(run: Callable[..., Report]) -> None:
+    at, page, _ = run({"lambda": 0.0})
     assert not [name for name in read_json(at.metrics) if name.startswith("fd_")]
     assert "that there would have been" in page.text and "50 % of synthetic" not in page.text
 
 
-def test_several_seeds_have_means_and_t_intervals(run: Callable[..., Any]) -> None:
-    at, page = run(seeds=(3, 1, 2))
+def test_several_seeds_have_means_and_t_intervals(run: Callable[..., Report]) -> None:
+    at, page, _ = run(seeds=(3, 1, 2))
     scores, summary = read_json(at.evaluation)["tuned"], read_json(at.metrics)
     clean = [one["clean"] for one in scores["seeds"].values()]
     assert summary["clean"] == pytest.approx(np.mean(clean))
@@ -186,14 +219,15 @@ def test_several_seeds_have_means_and_t_intervals(run: Callable[..., Any]) -> No
     assert "means over 3 seeds" in page.text and "Student t" in page.text and "bootstrap" not in page.text
     rows = [row for row in read_csv(at.corruptions) if (row["corruption"], row["severity"]) == ("fog", "2")]
     mean = np.mean([int(row["correct"]) / 10 for row in rows if row["model"].startswith("tuned")])
-    assert page.text.split(" fog ", 2)[1].split()[1] == f"{mean:.1f}"
-    last = [float(row["share_synthetic"]) for row in read_csv(at.train_curve) if row["epoch"] == "29"]
+    assert heat(page, "fog")[1] == f"{mean:.1f}"
+    curve = read_csv(at.train_curve)
+    last = [float(row["share_synthetic"]) for row in curve if row["epoch"] == curve[-1]["epoch"]]
     assert summary["share_synthetic"] == pytest.approx(np.mean(last))
 
 
-def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Any]) -> None:
+def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Report]) -> None:
     names = ("<b>bold</b>", 'a & "b"', "Bäume | 木", "</style><script>x", "*star*")
-    at, page = run({"dataset.name": "folder", "dataset.root": "/data/<i>it & us"}, classes=names)
+    at, page, _ = run({"dataset.name": "folder", "dataset.root": "/data/<i>it & us"}, classes=names)
     text = re.sub(r"\s+", " ", page.text)
     assert all(name in text for name in names)
     assert "<script" not in (at.out / "index.html").read_text() and "<i>it & us, clean and corrupted" in text
@@ -201,22 +235,22 @@ def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Any]) -> No
     assert r"\<b\>bold\</b\>" in card and r"Bäume \| 木" in card and r"\*star\*" in card
 
 
-def test_many_classes_begin_with_the_worst(run: Callable[..., Any]) -> None:
-    at, page = run(classes=tuple(f"class-{index:02d}" for index in range(25)))
+def test_many_classes_begin_with_the_worst(run: Callable[..., Report]) -> None:
+    at, page, _ = run(classes=tuple(f"class-{index:02d}" for index in range(25)))
     recall = read_json(at.evaluation)["tuned"]["seeds"]["0"]["recall"]
     shown = re.findall(r"(class-\d\d) \d", page.text.split("Class by class")[1].split(" Time ")[0])
     assert [recall[name] for name in shown] == sorted(recall.values()) and "other 5 classes" in page.text
 
 
-def test_same_run_gives_the_same_bytes(run: Callable[..., Any]) -> None:
-    at, _ = run()
+def test_same_run_gives_the_same_bytes(default: Report) -> None:
+    at, _, _ = default
     first = {path.name: path.read_bytes() for path in at.out.iterdir()}
     report(**vars(at))
     assert first == {path.name: path.read_bytes() for path in at.out.iterdir()}
 
 
-def test_card_opens_with_metadata_that_a_hub_can_read(run: Callable[..., Any]) -> None:
-    at, _ = run()
+def test_card_opens_with_metadata_that_a_hub_can_read(default: Report) -> None:
+    at, _, _ = default
     _, head, body = (at.out / "model_card.md").read_text().split("---\n", 2)
     facts = YAML(typ="safe").load(head)
     measured = {one["name"]: one["value"] for one in facts["model-index"][0]["results"][0]["metrics"]}
@@ -226,26 +260,19 @@ def test_card_opens_with_metadata_that_a_hub_can_read(run: Callable[..., Any]) -
     assert len(table) == 8 and {line.count("|") for line in table} == {4}
 
 
-def test_missing_pictures_are_left_out_and_missing_metrics_are_an_error(
-    run: Callable[..., Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    import typer
+def test_a_missing_picture_is_left_out(default: Report, copy: SimpleNamespace) -> None:
+    (copy.pictures / "corrupted.png").unlink()
+    assert len(again(copy).resources) == len(default[1].resources) - 1
 
-    at, page = run()
-    before = len(page.resources)
-    (at.pictures / "corrupted.png").unlink()
-    report(**vars(at))
-    assert len(Page((at.out / "index.html").read_text()).resources) == before - 1
-    at.fid.unlink()
+
+def test_a_missing_metric_is_an_error_in_one_line(copy: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    copy.fid.unlink()
     with pytest.raises(typer.Exit):
-        report(**vars(at))
+        again(copy)
     assert "fid.json does not exist" in capsys.readouterr().err
 
 
-def test_official_corruptions_are_named(run: Callable[..., Any]) -> None:
-    at, page = run()
-    assert "severity constants of CIFAR-10-C" in page.text
-    scores = read_json(at.evaluation)
-    write_json(at.evaluation, {**scores, "source": "CIFAR-10-C, official files"})
-    report(**vars(at))
-    assert "The corrupted images: CIFAR-10-C, official files." in Page((at.out / "index.html").read_text()).text
+def test_official_corruptions_are_named(default: Report, copy: SimpleNamespace) -> None:
+    assert "severity constants of CIFAR-10-C" in default[1].text
+    write_json(copy.evaluation, {**read_json(copy.evaluation), "source": "CIFAR-10-C, official files"})
+    assert "The corrupted images: CIFAR-10-C, official files." in again(copy).text

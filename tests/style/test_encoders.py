@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from conftest import pictures
+from style_doubles import pictures
 from torch.nn import functional
 
 from impasto.models.efficientnet_lite0 import efficientnet_lite0, normalise

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import RandomEncoder
+from style_doubles import RandomEncoder
 from torch import Tensor
 
 from impasto.checkpoint import Resume
@@ -74,7 +74,9 @@ def test_another_seed_is_another_decoder(
 def test_fitting_lowers_every_loss(encoder: RandomEncoder, images: Tensor, styles: Tensor, resume: Resume) -> None:
     settings = Settings(iterations=150, batch=8, learning_rate=3e-3, style_weight=10.0, reconstruction_weight=10.0)
     losses = fit_decoder(encoder, images, styles, settings, 0, resume).losses
-    assert (losses[-20:].mean(0) < 0.7 * losses[:3].mean(0)).all()
+    first, last = losses[:3].mean(0), losses[-20:].mean(0)
+    assert (last < first).all()  # reconstruction falls little: this encoder keeps 10 numbers of 48 pixels
+    assert last @ torch.tensor([1.0, 10.0, 10.0]) < 0.3 * first @ torch.tensor([1.0, 10.0, 10.0])
 
 
 def test_a_quarter_is_reconstructed_and_a_quarter_are_textures() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import RandomEncoder
+from style_doubles import RandomEncoder
 from torch import Tensor
 
 from impasto.config.style import Style

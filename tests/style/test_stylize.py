@@ -4,15 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import RandomEncoder, pictures
+from style_doubles import RandomEncoder, pictures
 from torch import Tensor, nn
 
+from impasto.config.style import Style
 from impasto.errors import ImpastoError
 from impasto.rng import generator
 from impasto.style.adain import moments
 from impasto.style.bank import StyleBank, encode_styles
 from impasto.style.decoder import Decoder, load_decoder
-from impasto.style.stylize import Recolourer, Stylizer
+from impasto.style.encoders import ENCODERS
+from impasto.style.stylize import BANK, DECODER, Recolourer, Stylizer, load_painter
 
 
 @pytest.fixture
@@ -88,8 +90,8 @@ def test_pixels_are_clamped_and_not_wrapped(encoder: RandomEncoder, bank: StyleB
     assert painted[0, :, 0, 0].tolist() == [0, 128, 255]
 
 
-def test_shrinking_the_picture_averages(encoder: RandomEncoder, bank: StyleBank) -> None:
-    checker = (torch.arange(64)[:, None] + torch.arange(64)).remainder(2).float().expand(1, 3, 64, 64)
+def test_shrinking_the_picture_averages_what_is_clamped(encoder: RandomEncoder, bank: StyleBank) -> None:
+    checker = 2 * (torch.arange(64)[:, None] + torch.arange(64)).remainder(2).float().expand(1, 3, 64, 64)
     painted = Stylizer(encoder, Constant(checker), bank)(pictures(1), torch.zeros(1, dtype=torch.int64), torch.ones(1))
     assert painted.shape == (1, 3, 16, 16)
     assert (painted[..., 1:-1, 1:-1].float() - 127.5).abs().max() < 3
@@ -112,6 +114,14 @@ def test_recolouring_moves_the_moments_of_colour_and_keeps_the_shape(bank: Style
     assert correlation > 0.999
 
 
+def test_recoloured_pixels_are_clamped_and_not_wrapped(bank: StyleBank) -> None:
+    harsh = bank._replace(rgb_std=bank.rgb_std * 0 + 2)
+    images = pictures(1)
+    painted = Recolourer(harsh)(images, torch.zeros(1, dtype=torch.int64), torch.ones(1))
+    brightest, darkest = images[0, 0].argmax(), images[0, 0].argmin()
+    assert painted[0, 0].flatten()[brightest] == 255 and painted[0, 0].flatten()[darkest] == 0
+
+
 def test_recolouring_at_strength_zero_is_the_identity(bank: StyleBank) -> None:
     images = pictures(5)
     assert torch.equal(Recolourer(bank)(images, torch.arange(5), torch.zeros(5)), images)
@@ -124,3 +134,21 @@ def test_a_decoder_survives_its_file(tmp_path: Path, decoder: Decoder) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"x")
     with pytest.raises(ImpastoError, match="no style decoder"):
         load_decoder(tmp_path / "broken.safetensors")
+
+
+def test_a_saved_model_paints_as_the_one_in_memory(
+    tmp_path: Path, painter: Stylizer, encoder: RandomEncoder, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter.bank.save(tmp_path / BANK)
+    decoder.save(tmp_path / DECODER)
+    monkeypatch.setitem(ENCODERS, "efficientnet_lite0", lambda upscale: encoder)
+    images, plan = pictures(6), _plan(6)
+    loaded = load_painter(tmp_path, _parameters("adain"), torch.device("cpu"), "fp32")
+    assert torch.equal(loaded(images, *plan), painter(images, *plan))
+    control = load_painter(tmp_path, _parameters("colour"), torch.device("cpu"), "fp32")
+    assert torch.equal(control(images, *plan), Recolourer(painter.bank)(images, *plan))
+
+
+def _parameters(method: str) -> Style:
+    """What load_painter reads; reading anything else is an error."""
+    return Style.model_construct(method=method, encoder="efficientnet_lite0", upscale=32)

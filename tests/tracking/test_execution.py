@@ -3,8 +3,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import PARAMS, git
+from tracking_repo import PARAMS, git
 
 from impasto.errors import ImpastoError
 from impasto.tracking.execution import (
@@ -70,8 +71,14 @@ def test_inputs_take_dvcs_md5_inside_a_stage_only(repo: Path, monkeypatch: pytes
 
 
 def test_metrics_are_the_numeric_leaves() -> None:
-    tree = {"clean": {"mean": 0.5, "n": 3, "seeds": [1, 2]}, "name": "x", "ok": True, "none": None}
-    assert numbers(tree) == {"clean.mean": 0.5, "clean.n": 3.0}
+    tree = {
+        "clean": {"mean": 0.5, "n": 3, "seeds": [1, 2]},
+        "array": np.float64(2),
+        "name": "x",
+        "ok": True,
+        "none": None,
+    }
+    assert numbers(tree) == {"clean.mean": 0.5, "clean.n": 3.0, "array": 2.0}
 
 
 def test_values_read_as_in_the_file() -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from conftest import children, parents
+from tracking_repo import children, parents
 
 from impasto.errors import ImpastoError
 from impasto.tracking import push, store

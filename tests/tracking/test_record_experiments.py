@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import PARAMS, children, git, parents
+from tracking_repo import PARAMS, children, git, parents
 
 from impasto.errors import ImpastoError
 from impasto.tracking import experiments, store

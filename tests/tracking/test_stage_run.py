@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from conftest import children, git, parents
+from tracking_repo import children, git, parents
 
 from impasto.tracking import stage as stage_module
 from impasto.tracking import store

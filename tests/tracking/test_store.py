@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import children, parents
+from tracking_repo import children, parents
 
 from impasto.tracking import store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from conftest import git, parents
+from tracking_repo import git, parents
 
 from impasto.tracking import store
 from impasto.tracking.experiments import record_experiments

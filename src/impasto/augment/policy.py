@@ -22,7 +22,9 @@ class AugmentDraws(NamedTuple):
     def rows(self, index: Tensor) -> AugmentDraws:
         """The draws of some of the images; ``index`` holds row numbers (int64 [m])."""
         return AugmentDraws(
-            self.crop and self.crop.rows(index), self.trivial and self.trivial.rows(index), self.erase and self.erase.rows(index)
+            self.crop and self.crop.rows(index),
+            self.trivial and self.trivial.rows(index),
+            self.erase and self.erase.rows(index),
         )
 
 
@@ -33,11 +35,14 @@ def draw(config: Augment, n: int, size: tuple[int, int], seed: int, epoch: int) 
         config: what is switched on.
         n: number of images.
         size: their height and width, px.
-        seed, epoch: key of the draws.
+        seed: seed of the run.
+        epoch: number of the epoch.
     """
     moved = config.flip or config.crop
     return AugmentDraws(
-        crop=geometry.draw(n, padding=config.crop, flip=config.flip / 2, generator=generator(seed, "crop", epoch)) if moved else None,
+        crop=geometry.draw(n, padding=config.crop, flip=config.flip / 2, generator=generator(seed, "crop", epoch))
+        if moved
+        else None,
         trivial=trivial.draw(n, generator(seed, "trivial", epoch)) if config.trivial else None,
         erase=erase.draw(n, size, p=config.erase, generator=generator(seed, "erase", epoch)) if config.erase else None,
     )

@@ -67,7 +67,9 @@ def table(changes: list[Change], base: str) -> str:
     rows = [f"| metric | {base} | now | change | tolerance | |", "|---|---|---|---|---|---|"]
     for change in changes:
         old, new = (f"{value:.4f}" if value is not None else "-" for value in (change.before, change.after))
-        moved = f"{change.after - change.before:+.4f}" if change.before is not None and change.after is not None else "-"
+        moved = (
+            f"{change.after - change.before:+.4f}" if change.before is not None and change.after is not None else "-"
+        )
         verdict = "**worse**" if change.failed else "ok"
         rows.append(f"| {change.name} | {old} | {new} | {moved} | {change.tolerance:.4f} | {verdict} |")
     return "\n".join(rows)

@@ -45,6 +45,9 @@ def apply(overlay: Path, params: Path) -> str:
     """
     yaml = YAML()
     yaml.width, yaml.preserve_quotes = 120, True
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     before = params.read_text(encoding="utf-8")
     tree = yaml.load(before)
     for leaf, value in flatten(read_yaml(overlay)):

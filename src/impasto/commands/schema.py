@@ -15,7 +15,13 @@ from impasto.config.base import Section, read_yaml, tracked
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Params, command
 
-_BOUNDS = {Ge: ("≥", "ge"), Gt: (">", "gt"), Le: ("≤", "le"), Lt: ("<", "lt"), MultipleOf: ("a multiple of", "multiple_of")}
+_BOUNDS = {
+    Ge: ("≥", "ge"),
+    Gt: (">", "gt"),
+    Le: ("≤", "le"),
+    Lt: ("<", "lt"),
+    MultipleOf: ("a multiple of", "multiple_of"),
+}
 
 
 @command
@@ -39,7 +45,10 @@ def document(params: Path) -> str:
     for section in SECTIONS:
         values = tree[section.key] if section.key else tree
         title = f"`{section.key}`" if section.key else " and ".join(_names(section))
-        parts += [f"## {title}\n\n{(section.__doc__ or '').strip().splitlines()[0]}\n", _table(section, values, readers)]
+        parts += [
+            f"## {title}\n\n{(section.__doc__ or '').strip().splitlines()[0]}\n",
+            _table(section, values, readers),
+        ]
     return "\n".join(parts)
 
 

@@ -10,12 +10,14 @@ import typer
 from impasto.errors import ImpastoError
 from impasto.stages.command import command
 from impasto.tracking.experiments import record_experiments
-from impasto.tracking.push import sync
+from impasto.tracking.push import public, sync
 
 
 @command
 def track(
-    action: Annotated[str, typer.Argument(help="record: add rows of experiments that ran no stage; sync: that, then send.")],
+    action: Annotated[
+        str, typer.Argument(help="record: add rows of experiments that ran no stage; sync: that, then send.")
+    ],
     uri: Annotated[str, typer.Option(help="The MLflow server; default: MLFLOW_TRACKING_URI.")] = "",
 ) -> None:
     """Add a row for every experiment that DVC restored from its cache, and send local runs to a server."""
@@ -27,4 +29,4 @@ def track(
         if not server:
             raise ImpastoError("no server is named", where="MLFLOW_TRACKING_URI", remedy="Set it or pass --uri.")
         sent, failed = sync(server)
-        print(f"{sent} runs sent to {server}, {failed} refused")
+        print(f"{sent} runs sent to {public(server)}, {failed} refused")

@@ -14,5 +14,7 @@ class Balance(Section):
 
     key: ClassVar[str] = "balance"
     strength: float = Field(
-        ge=0, le=1, description="class c is drawn in proportion to n_c^(1 - strength): 0 as frequent as it is, 1 uniform"
+        ge=0,
+        le=1,
+        description="class c is drawn in proportion to n_c^(1 - strength): 0 as frequent as it is, 1 uniform",
     )

@@ -49,7 +49,9 @@ def load(path: Path, section: type[S], stage: str | None = None) -> S:
     names = {field.alias or name for name, field in section.model_fields.items()}
     part = tree.get(section.key) if section.key else {k: v for k, v in tree.items() if k in names}
     if part is None:
-        raise ImpastoError(f"section {section.key!r} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
+        raise ImpastoError(
+            f"section {section.key!r} is missing", where=str(path), remedy="Add it: see docs/parameters.md."
+        )
     value = parse(part, section, path)
     pipeline = path.with_name("dvc.yaml")
     return _keep(value, tracked(pipeline, stage), section.key) if stage and pipeline.exists() else value
@@ -76,7 +78,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise ImpastoError(f"{path} does not exist", where=str(path), remedy="Run from the repository's root.") from None
+        raise ImpastoError(
+            f"{path} does not exist", where=str(path), remedy="Run from the repository's root."
+        ) from None
     except (YAMLError, UnicodeDecodeError) as error:
         line = " ".join(str(error).split())
         raise ImpastoError(f"no valid YAML: {line}", where=str(path), remedy="Correct the syntax there.") from None

@@ -14,13 +14,19 @@ class Dataset(Section):
 
     key: ClassVar[str] = "dataset"
     name: Literal["digits", "folder"] = Field(
-        description="digits: 5,000 real MNIST images in seeded colours, from an installed package; folder: class folders"
+        description="digits: 5,000 real MNIST images in seeded colours, out of an installed package; folder: yours"
     )
-    root: str | None = Field(description="folder: directory with train/ and test/, or one tree of class folders; else null")
+    root: str | None = Field(
+        description="folder: directory with train/ and test/, or one tree of class folders; else null"
+    )
     size: int = Field(ge=16, le=512, multiple_of=4, description="height and width of the images, px")
-    test: float = Field(gt=0, lt=1, description="share of a dataset without its own test split that becomes one, per class")
+    test: float = Field(
+        gt=0, lt=1, description="share of a dataset without its own test split that becomes one, per class"
+    )
     validation: float = Field(gt=0, lt=1, description="share of the training images held out for validation, per class")
-    seed: int = Field(ge=0, description="seed of what belongs to the dataset itself: its test split, the digits' colours")
+    seed: int = Field(
+        ge=0, description="seed of what belongs to the dataset itself: its test split, the digits' colours"
+    )
 
     @model_validator(mode="after")
     def _rooted(self) -> Self:

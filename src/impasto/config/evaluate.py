@@ -16,7 +16,7 @@ class Evaluate(Section):
     corruptions: list[str] = Field(min_length=1, description="corruptions that enter C, by name")
     severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(min_length=1, description="severities, 1 to 5")
     table: Literal["auto", "cifar", "tin", "imagenet"] = Field(
-        description="severity constants: of CIFAR-C (32 px), TinyImageNet-C (64) or ImageNet-C (224); auto: by image size"
+        description="severity constants of CIFAR-C (32 px), TinyImageNet-C (64), ImageNet-C (224); auto: by image size"
     )
     seed: int = Field(ge=0, description="seed of the corruptions' noise")
     bootstrap: int = Field(ge=100, description="bootstrap resamples of the test images behind each interval")

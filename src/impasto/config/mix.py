@@ -33,5 +33,9 @@ class Mix(Strength):
     lambda_o: Share = Field(description="probability that an original image is stylised")
     lambda_s: Share = Field(description="probability that a synthetic image is stylised")
     alpha_o: Interval = Field(description="style strength of original images: [low, high], drawn uniformly per image")
-    combine_o: Combine = Field(description="original images: TrivialAugment on stylised ones too (and) or only on the others (or)")
-    combine_s: Combine = Field(description="synthetic images: TrivialAugment on stylised ones too (and) or only on the others (or)")
+    combine_o: Combine = Field(
+        description="original images: TrivialAugment on stylised ones too (and) or only on the others (or)"
+    )
+    combine_s: Combine = Field(
+        description="synthetic images: TrivialAugment on stylised ones too (and) or only on the others (or)"
+    )

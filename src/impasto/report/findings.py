@@ -109,7 +109,7 @@ class Findings:
         if self.evaluation.source != "generated":
             return f"The corrupted images: {self.evaluation.source}."
         return (
-            f"The corrupted images are made from these test images by impasto's own code with the severity constants of "
+            "The corrupted images are made from these test images by impasto's own code with the severity constants of "
             f"{self.benchmark}. Published {self.benchmark} scores are about other images and cannot be compared."
         )
 

@@ -17,8 +17,8 @@ from impasto.report.findings import Findings
 
 PICTURES = ("samples", "styles", "corrupted")
 WRITTEN = (
-    wording.percent, wording.span, wording.extent, wording.share, wording.decimal, wording.duration, wording.memory, wording.listed,
-    wording.ranged, wording.spaced, wording.literal,
+    wording.percent, wording.span, wording.extent, wording.share, wording.decimal, wording.duration, wording.memory,
+    wording.listed, wording.ranged, wording.spaced, wording.literal,
 )  # fmt: skip
 FEW = 20  # classes that are all shown; of more, so many of the worst
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
+from impasto.config.base import Section
 from impasto.config.dataset import Dataset
 from impasto.config.finetune import Finetune
 from impasto.config.mix import Mix
@@ -15,6 +16,16 @@ from impasto.config.seed import Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
 from impasto.report.wording import listed, plural, share
+
+S = TypeVar("S", bound=Section)
+
+
+class Load(Protocol):
+    """Reads a section of the parameters."""
+
+    def __call__(self, section: type[S]) -> S:
+        """Read it."""
+        ...
 
 
 class Recipe(NamedTuple):
@@ -29,6 +40,21 @@ class Recipe(NamedTuple):
     model: Model
     train: Train
     finetune: Finetune
+
+    @classmethod
+    def read(cls, load: Load) -> Recipe:
+        """Read every section."""
+        return cls(
+            seeds=load(Seeds),
+            mix=load(Mix),
+            dataset=load(Dataset),
+            style=load(Style),
+            balance=load(Balance),
+            augment=load(Augment),
+            model=load(Model),
+            train=load(Train),
+            finetune=load(Finetune),
+        )
 
 
 def sentence(recipe: Recipe, training: int, styles: int) -> str:

@@ -85,7 +85,10 @@ def make_strip(
     image, label = to_device(images.pixels[row], device), int(images.labels[row[0]])
     style = torch.randint(read_json(sources.style / "meta.json")["styles"], (1,), generator=draws)
     shown = {"original": image, **_synthetic(sources, label, draws, device)}
-    shown |= {f"painted, α {alpha:g}": painter(image, style, torch.tensor([alpha])) for alpha in ALPHAS}
+    shown |= {
+        f"painted, \N{GREEK SMALL LETTER ALPHA} {alpha:g}": painter(image, style, torch.tensor([alpha]))
+        for alpha in ALPHAS
+    }
     constants = None if config.table == "auto" else config.table
     for name in _evenly(corruptions):
         spoilt = corrupt(image, name, severity, config.seed, torch.from_numpy(row), constants)
@@ -103,7 +106,8 @@ def _synthetic(sources: Sources, label: int, draws: torch.Generator, device: tor
 
 def _draw(rows: np.ndarray, draws: torch.Generator) -> np.ndarray:
     """One of the rows, int64 [1]."""
-    return rows[torch.randint(len(rows), (1,), generator=draws).numpy()]
+    place = int(torch.randint(len(rows), (1,), generator=draws))
+    return rows[place : place + 1]
 
 
 def _evenly(names: tuple[str, ...]) -> list[str]:

@@ -50,8 +50,8 @@ class Inputs:
         self.synthetic = Stream(pool.pixels, pool.labels, index, device())
         self.statistics = channel_statistics(images.pixels, rows["train"])
         self._this = this
-        painting = "bf16" if resolve(this.load(Train).precision, device()) in {"bf16", "fp16"} else "fp32"
-        self._painter = load_painter(this.inputs["style"], this.load(Style), device(), painting)
+        half = resolve(this.load(Train).precision, device()) != "fp32"
+        self._painter = load_painter(this.inputs["style"], this.load(Style), device(), "bf16" if half else "fp32")
         self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
 
     def feed(self, seed: int, folder: Path) -> Feed:

@@ -19,6 +19,7 @@ import typer
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
 from impasto.io import read_json, write_json
+from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
 
 if TYPE_CHECKING:
@@ -79,8 +80,10 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
     begun = time.monotonic()
     for path in inputs.values():
         if not path.exists():
-            raise ImpastoError(f"{path} does not exist", where=name, remedy="Run `dvc repro`: it makes every missing input.")
-    with stage_run(name, stage_parameters(params, name), experiment(params), inputs) as run:
+            raise ImpastoError(
+                f"{path} does not exist", where=name, remedy="Run `dvc repro`: it makes every missing input."
+            )
+    with stage_run(name, stage_parameters(params, name), experiment_name(read_yaml(params)), inputs) as run:
         for path in inputs.values():
             log_dataset(run, path)
         yield Stage(name, params, inputs, run)
@@ -89,7 +92,7 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
 
 
 def log_dataset(run: StageRun, folder: Path) -> None:
-    """Log a folder of images (see :mod:`impasto.data.images`) as a dataset of the run; any other path is passed over."""
+    """Log a folder of images (see :mod:`impasto.data.images`) as a dataset; any other path is passed over."""
     meta = folder / "meta.json"
     facts = read_json(meta) if meta.exists() else {}
     if "source" in facts:
@@ -104,13 +107,6 @@ def stage_parameters(params: Path, name: str) -> dict[str, Any]:
         return leaves
     entries = tracked(pipeline, name)
     return {k: v for k, v in leaves.items() if any(k == entry or k.startswith(f"{entry}.") for entry in entries)}
-
-
-def experiment(params: Path) -> str:
-    """The MLflow experiment: one per dataset."""
-    dataset = read_yaml(params).get("dataset") or {}
-    root = Path(str(dataset.get("root") or "")).name
-    return f"impasto {dataset.get('name', '')} {root}".strip()
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
@@ -142,8 +138,7 @@ def run(function: Callable[..., None]) -> None:
 
 
 def _cost(begun: float) -> dict[str, Any]:
-    import torch
-
+    torch = sys.modules.get("torch")  # a stage that does not compute has not imported it
     usage = resource.getrusage(resource.RUSAGE_SELF)
     per_mb = 1024 * 1024 if sys.platform == "darwin" else 1024
     return {
@@ -151,6 +146,6 @@ def _cost(begun: float) -> dict[str, Any]:
         "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
         "peak_memory_mb": round(usage.ru_maxrss / per_mb),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads() if torch else 1,
+        "device": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu",
     }

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seeds
@@ -40,7 +39,11 @@ def evaluate(
     """Write the scores of every model, the corruption x severity table and every single prediction."""
     with stage("evaluate", params, timing, images=images, base=base, tuned=tuned) as this:
         config, test, seeds = this.load(Evaluate), Images.load(images), this.load(Seeds).seeds
-        models = {(kind, s): load_model(path / str(s), device())[0] for kind, path in zip(KINDS, (base, tuned), strict=True) for s in seeds}
+        models = {
+            (kind, s): load_model(path / str(s), device())[0]
+            for kind, path in zip(KINDS, (base, tuned), strict=True)
+            for s in seeds
+        }
         named = {f"{kind}-{seed}": model for (kind, seed), model in models.items()}
         found = predict_all(named, test, config, device(), this.load(Train).precision)
         scores = {name: score(p, test.labels, test.classes, config.bootstrap, config.seed) for name, p in found.items()}

@@ -39,7 +39,9 @@ def fid(
     inputs = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style}
     with stage("fid", params, timing, **inputs) as this:
         found = _measure(this) if len(read_npy(synthetic / "index.npy")) else None
-        rows = [{"lambda_s": p, "distance": v} for p, v in zip(found.points, found.values, strict=True)] if found else []
+        rows = (
+            [{"lambda_s": p, "distance": v} for p, v in zip(found.points, found.values, strict=True)] if found else []
+        )
         write_json(out, asdict(found) if found else {"points": [], "values": []})
         write_csv(curve, ["lambda_s", "distance"], rows)
         for step, row in enumerate(rows):

@@ -35,7 +35,9 @@ def finetune(
         def one(seed: int, resume: Resume) -> list[Row]:
             model, config, classes = load_model(base / str(seed), device())
             feed, log = inputs.feed(seed, resume.folder), logger(this, seed)
-            history = fit(model, feed, inputs.validation, plan, settings, purpose="finetune", resume=resume, on_epoch=log)
+            history = fit(
+                model, feed, inputs.validation, plan, settings, purpose="finetune", resume=resume, on_epoch=log
+            )
             save_model(out / str(seed), model, config, classes, seed=seed)
             return history
 

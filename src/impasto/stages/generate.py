@@ -15,8 +15,9 @@ from impasto.io import read_npy
 from impasto.picture import grid, write_png
 from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
+from impasto.synthetic.clean import tolerance_for
 from impasto.synthetic.fit import fit_generator
-from impasto.synthetic.npz import convert_npz
+from impasto.synthetic.npz import convert
 from impasto.synthetic.quota import interleaved, quotas
 from impasto.synthetic.sample import sample_pool
 from impasto.synthetic.source import folder_pool, no_images
@@ -33,7 +34,9 @@ def generate(images: In, split: In, out: Out, picture: Out, timing: Out, params:
         if config.source == "generator":
             _sample(this, originals, resume).save(out)
         elif config.source == "npz":
-            convert_npz(root, originals, out)
+            labels = convert(root, out / "images.npy", originals.pixels.shape[-1], len(originals.classes))
+            pixels = read_npy(out / "images.npy")
+            Images(pixels, labels, originals.classes, f"npz file {root.name}").describe(out)
         else:
             (folder_pool(root, originals) if config.source == "folder" else no_images(originals)).save(out)
         pool = Images.load(out)
@@ -53,7 +56,9 @@ def _sample(this: Stage, originals: Images, resume: Resume) -> Images:
         this.run.metrics({"loss": float(fitted.losses[step : step + 20].mean())}, step=step)
     counts = np.bincount(train.labels, minlength=len(train.classes))
     wanted = interleaved(quotas(counts, config.pool))
-    sampled = sample_pool(fitted.network, wanted, pixels.shape[-1], config.generator, seed, resume.folder / "samples")
+    tolerance = tolerance_for(pixels, config.generator.clean_tolerance)
+    settings = config.generator.model_copy(update={"clean_tolerance": tolerance})
+    sampled = sample_pool(fitted.network, wanted, pixels.shape[-1], settings, seed, resume.folder / "samples")
     return Images(sampled, wanted, train.classes, f"EDM generator fitted to {len(train)} images of: {train.source}")
 
 

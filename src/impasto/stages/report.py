@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from impasto.config.augment import Augment
-from impasto.config.balance import Balance
-from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
-from impasto.config.finetune import Finetune
-from impasto.config.mix import Mix
-from impasto.config.model import Model
-from impasto.config.seed import Seed, Seeds
+from impasto.config.seed import Seed
 from impasto.config.style import Style
-from impasto.config.train import Train
 from impasto.io import atomic, write_json, write_text
 from impasto.models.saved import load_model
 from impasto.report.card import render_card
@@ -23,8 +16,6 @@ from impasto.report.strip import Sources, Strip, make_strip
 from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
 from impasto.style.stylize import load_painter
-
-SECTIONS = (Seeds, Mix, Dataset, Style, Balance, Augment, Model, Train, Finetune)
 
 
 @command
@@ -53,7 +44,7 @@ def report(
     with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured) as this:
         scores = load_evaluation(evaluation, corruptions)
         findings = Findings(
-            recipe=Recipe(*(this.load(section) for section in SECTIONS)),
+            recipe=Recipe.read(this.load),
             settings=this.load(Evaluate),
             evaluation=scores,
             train=load_curve(train_curve),

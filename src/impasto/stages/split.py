@@ -12,7 +12,7 @@ from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 
 @command
 def split(images: In, out: Out, timing: Out, params: Params = PARAMS) -> None:
-    """Write the rows of both splits, stratified by class. Everything that is fitted later sees the training split only."""
+    """Write the rows of both splits, stratified by class. What is fitted later sees the training split only."""
     with stage("split", params, timing, images=images) as this:
         originals, share = Images.load(images), this.load(Dataset).validation
         parts = stratified(originals.labels, share, numpy_generator(this.load(Seed).seed, "split"))

@@ -91,7 +91,8 @@ class Recolourer:
     def __call__(self, images: Tensor, styles: Tensor, alpha: Tensor) -> Tensor:
         """See :class:`Painter`."""
         styles, alpha = styles.to(images.device), alpha.to(images.device)
-        return _to_bytes(adain(images.float() / 255, self.bank.rgb_mean[styles], self.bank.rgb_std[styles], alpha))
+        pixels = adain(images.float() / 255, self.bank.rgb_mean[styles], self.bank.rgb_std[styles], alpha)
+        return _to_bytes(pixels.clamp(0, 1))
 
 
 def load_painter(folder: Path, style: Style, device: torch.device, precision: Precision) -> Painter:
@@ -116,5 +117,5 @@ def load_painter(folder: Path, style: Style, device: torch.device, precision: Pr
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:
-    """Round float images, clamped to [0, 1], to uint8."""
-    return pixels.clamp(0, 1).mul(255).round().to(torch.uint8)
+    """Round float images in [0, 1] to uint8."""
+    return pixels.mul(255).round().to(torch.uint8)

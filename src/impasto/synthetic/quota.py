@@ -16,7 +16,7 @@ def quotas(weights: np.ndarray, total: int) -> np.ndarray:
         int64 [C], with the sum ``total``; of equal remainders the lower class comes first.
     """
     exact = weights / weights.sum() * total
-    whole = np.floor(exact).astype(np.int64)
+    whole: np.ndarray = np.floor(exact).astype(np.int64)
     # Rounded, so that remainders that are equal but for the last bits of a float count as equal.
     order = np.argsort(np.round(whole - exact, 9), kind="stable")
     whole[order[: total - whole.sum()]] += 1
@@ -25,6 +25,6 @@ def quotas(weights: np.ndarray, total: int) -> np.ndarray:
 
 def interleaved(counts: np.ndarray) -> np.ndarray:
     """Labels, int64 [sum of counts], in which every stretch holds the classes in about their shares."""
-    labels = np.repeat(np.arange(len(counts)), counts)
-    place = np.concatenate([(np.arange(n) + 0.5) / max(n, 1) for n in counts]) if len(counts) else np.empty(0)
-    return labels[np.argsort(place, kind="stable")]
+    labels: np.ndarray = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    places = np.concatenate([(np.arange(n) + 0.5) / max(n, 1) for n in counts])
+    return labels[np.argsort(places, kind="stable")]

@@ -7,8 +7,6 @@ of the noise: white noise is almost all detail, which narrow convolutions learn 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional

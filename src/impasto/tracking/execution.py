@@ -96,7 +96,8 @@ def locked_outputs(lock: Mapping[str, Any]) -> dict[str, str]:
 
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """The numeric leaves of nested mappings, flattened: what MLflow can hold as metrics."""
-    return {name: float(value) for name, value in flatten(values) if type(value) in (int, float)}
+    numeric = ((n, v) for n, v in flatten(values) if isinstance(v, int | float) and not isinstance(v, bool))
+    return {name: float(value) for name, value in numeric}
 
 
 def as_text(value: Any) -> str:

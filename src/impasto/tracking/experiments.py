@@ -13,6 +13,7 @@ from impasto.config.base import flatten
 from impasto.io import digest
 from impasto.tracking import store
 from impasto.tracking.execution import LOCK, PARAMS, Execution, experiment_name, git, git_bytes, numbers, parse_yaml
+from impasto.workspace import main_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -50,7 +51,7 @@ def record_experiments() -> int:
     Raises:
         ImpastoError: ``params.yaml`` is no YAML, or the store cannot be opened or written.
     """
-    root = store.root()
+    root = main_root()
     references: list[tuple[str, ...]] = _REF.findall(git("for-each-ref", f"--format={_FORMAT}", "refs/exps", root=root))
     workspace = _workspace(root)
     if not references and not workspace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -180,9 +181,12 @@ def _close(link: _Link, status: str) -> None:
 
 
 def _software_tags() -> dict[str, str]:
-    from impasto.runtime import device
+    tags = {"impasto.version": version("impasto"), "torch.version": version("torch")}
+    if "torch" in sys.modules:  # not every stage computes, and importing torch takes seconds
+        from impasto.runtime import device
 
-    return {"impasto.version": version("impasto"), "torch.version": version("torch"), "device": str(device())}
+        tags["device"] = str(device())
+    return tags
 
 
 def _log_dataset(link: _Link, name: str, path: Path, source: str, context: str) -> None:

@@ -13,13 +13,13 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from impasto.config.base import flatten
 from impasto.errors import ImpastoError
 from impasto.io import digest
 from impasto.tracking.execution import Execution, as_text
+from impasto.workspace import main_root
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -42,17 +42,10 @@ _ENVIRONMENT = {
 _warned: set[str] = set()
 
 
-def root() -> Path:
-    """The main workspace."""
-    from impasto.runtime import main_root  # here: it imports torch
-
-    return main_root()
-
-
 def store_uri() -> str:
     """Where runs are logged first: MLFLOW_TRACKING_URI unless it is a server, else ``mlflow.db``."""
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return uri if uri and not is_server(uri) else f"sqlite:///{root() / 'mlflow.db'}"
+    return uri if uri and not is_server(uri) else f"sqlite:///{main_root() / 'mlflow.db'}"
 
 
 def server_uri() -> str | None:
@@ -89,7 +82,7 @@ def locked() -> BaseFileLock:
     """The lock for what two processes must not create at once; raises TimeoutError. Not reentrant."""
     from filelock import FileLock
 
-    return FileLock(root() / ".mlflow.lock", timeout=_LOCK_SECONDS)
+    return FileLock(main_root() / ".mlflow.lock", timeout=_LOCK_SECONDS)
 
 
 def experiment_id(client: MlflowClient, name: str, artifacts: str | None = None) -> str:
@@ -118,7 +111,7 @@ def parent_run(
         tags: more tags, for a new run only.
         started: milliseconds since 1970 at which a new run began; None is now.
     """
-    artifacts = (root() / "mlartifacts").as_uri() if store_uri().startswith("sqlite") else None
+    artifacts = (main_root() / "mlartifacts").as_uri() if store_uri().startswith("sqlite") else None
     with locked():
         home = experiment_id(client, experiment, artifacts)
         query = f"tags.`impasto.execution` = '{execution.key}' and tags.stage = 'pipeline'"

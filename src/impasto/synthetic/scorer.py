@@ -1,0 +1,76 @@
+"""The scorer: a small classifier of real images that says how plainly a synthetic image shows its class.
+
+After the selection of Wang et al. 2023 as told in Siedel et al. (section 3): a classifier fitted on real images
+keeps, of each class, the synthetic images that it is surest of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from impasto.augment import geometry
+from impasto.config.model import Model
+from impasto.models.registry import build
+from impasto.precision import autocast
+from impasto.progress import track
+from impasto.rng import generator
+
+Scorer = Callable[[Tensor], Tensor]  # uint8 [N, 3, H, W] -> class probabilities, float32 [N, C]
+
+_NETWORK = Model(name="wrn", depth=10, width=1, stem_stride=2, dropout=0.0, activation="relu")
+_BATCH, _RATE, _PADDING = 128, 0.1, 2
+_STEPS, _EPOCHS = 400, 10  # whichever is longer
+_PRECISION = {"cpu": "auto", "cuda": "bf16"}  # fp16 would need its gradients scaled
+
+
+def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Scorer:
+    """Fit a WRN-10-1 to the training images, about 15 seconds of one core for a few thousand at 32 px.
+
+    Args:
+        images: uint8 [N, 3, H, W]; the scorer lives on their device and takes images there.
+        labels: int64 [N], on the same device.
+        classes: number of classes C.
+        seed: of the initial weights, the batches and the crops.
+
+    Returns:
+        A function from uint8 [M, 3, H, W] to softmax probabilities, float32 [M, C].
+    """
+    device = images.device
+    mean, std = _moments(images)
+    model = build(_NETWORK, classes, mean, std, seed).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.SGD(model.parameters(), lr=_RATE, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    steps = max(_STEPS, _EPOCHS * len(images) // _BATCH)
+    for step in track(steps, "fit scorer"):
+        optimiser.param_groups[0]["lr"] = _RATE * min(1, (step + 1) / 40) * (1 + math.cos(math.pi * step / steps)) / 2
+        source = generator(seed, "scorer", step)
+        rows = torch.randint(len(images), (_BATCH,), generator=source).to(device)
+        crops = geometry.draw(_BATCH, padding=_PADDING, flip=0.0, generator=source)
+        with autocast(_PRECISION[device.type], device):
+            logits = model(_to_input(geometry.apply(images[rows], crops)))
+        optimiser.zero_grad(set_to_none=True)
+        functional.cross_entropy(logits.float(), labels[rows], label_smoothing=0.1).backward()
+        optimiser.step()
+    model.eval().requires_grad_(False)
+
+    @torch.inference_mode()
+    def probabilities(batch: Tensor) -> Tensor:
+        with autocast(_PRECISION[device.type], device):
+            logits: Tensor = model(_to_input(batch))
+        return logits.float().softmax(1)
+
+    return probabilities
+
+
+def _to_input(images: Tensor) -> Tensor:
+    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
+
+
+def _moments(images: Tensor, sample: int = 10_000) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each channel in [0, 1], of the first images."""
+    values = images[:sample].float().div(255)
+    return values.mean((0, 2, 3)).tolist(), values.std((0, 2, 3)).clamp_min(1e-3).tolist()

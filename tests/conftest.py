@@ -1,0 +1,52 @@
+"""A clean environment for every test: no variable of an outer run, one thread, the CPU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from impasto import runtime
+from tiny import ROOT
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Tests share the machine, and the number of threads decides the last bits of a sum."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings are read once per process; here, once per test."""
+    for name in [name for name in os.environ if name.startswith(("DVC_", "IMPASTO_"))]:
+        monkeypatch.delenv(name)
+    for name, value in {"IMPASTO_DEVICE": "cpu", "IMPASTO_THREADS": "1", "OMP_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    yield
+    forget()
+
+
+def forget() -> None:
+    """Drop the cached settings and device."""
+    runtime.runtime.cache_clear()
+    runtime.device.cache_clear()
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder as the current folder and the repository's root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def params(root: Path) -> Path:
+    """A copy of the repository's params.yaml, without a dvc.yaml beside it."""
+    return Path(shutil.copy(ROOT / "params.yaml", root / "params.yaml"))

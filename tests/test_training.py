@@ -1,0 +1,243 @@
+"""The training loop: its schedule against torch's, one step against the formulas, frozen blocks, learning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from torch.optim.swa_utils import SWALR
+
+from impasto.checkpoint import Resume
+from impasto.config.finetune import Finetune
+from impasto.config.train import Train
+from impasto.feed import Feed
+from impasto.finetuning import phases
+from impasto.models.registry import blocks
+from impasto.training import Phase, Row, base_phase, cosine_restarts, fit, measure, to_input
+from tiny import CPU, augment, feed, mix, model, stream, train
+
+State = dict[str, Tensor]
+
+
+def run(network: nn.Module, found: Feed, plan: list[Phase], config: Train, **changes: Any) -> list[Row]:
+    settings = {"purpose": "test", "resume": Resume("test"), "on_epoch": lambda epoch, row: None} | changes
+    return fit(network, found, stream(20, seed=9), plan, config, **settings)
+
+
+def snapshot(network: nn.Module) -> State:
+    return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def constant(epochs: int = 1, rate: float = 0.05, **changes: Any) -> Phase:
+    return Phase(epochs, lambda epoch: rate, **changes)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "period", "factor", "start", "anneal"),
+    [
+        (300, 20, 2, 0.9, 5),
+        (30, 10, 2, 0.9, 2),
+        (20, 20, 1, 0.7, 5),
+        (12, 3, 1, 1.0, 2),
+        (20, 4, 3, 0.55, 1),
+        (7, 2, 2, 0.01, 3),
+    ],
+)
+def test_learning_rates_are_torchs(epochs: int, period: int, factor: int, start: float, anneal: int) -> None:
+    """Stepped once an epoch, SWALR in place of the cosine after every averaged epoch."""
+    averaging = {"start": start, "learning_rate": 0.02, "anneal": anneal}
+    phase = base_phase(train(epochs=epochs, period=period, period_factor=factor, averaging=averaging))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+    cosine = CosineAnnealingWarmRestarts(optimizer, period, factor)
+    swa = SWALR(optimizer, 0.02, anneal, "linear")
+    for epoch in range(epochs):
+        assert phase.rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-9), epoch
+        optimizer.step()
+        (swa if phase.average is not None and epoch >= phase.average else cosine).step()
+
+
+def test_published_learning_rates_while_averaging() -> None:
+    """300 epochs of Siedel et al.: 30 averaged epochs, in which the rate rises to 0.02."""
+    averaging = {"start": 0.9, "learning_rate": 0.02, "anneal": 5}
+    phase = base_phase(train(epochs=300, period=20, averaging=averaging))
+    assert phase.average == 270
+    rates = [phase.rate(epoch) for epoch in range(270, 277)]
+    assert rates == pytest.approx([0.0084, 0.0107, 0.0131, 0.0154, 0.0177, 0.02, 0.02], abs=6e-5)
+
+
+@pytest.mark.parametrize(("start", "epochs", "first"), [(0.55, 20, 11), (0.9, 30, 27), (0.5, 3, 2), (1.0, 5, None)])
+def test_averaging_starts_after_its_fraction(start: float, epochs: int, first: int | None) -> None:
+    assert base_phase(train(epochs=epochs, averaging={"start": start})).average == first
+
+
+def test_restarts_come_back_to_the_full_rate() -> None:
+    assert [round(cosine_restarts(e, 1.0, 2, 2), 9) for e in (0, 1, 2, 4, 6)] == [1.0, 0.5, 1.0, 0.5, 1.0]
+
+
+def test_rate_of_an_unfreezing_stage_is_torchs_cosine() -> None:
+    stages = [{"open": 1, "epochs": 5, "learning_rate": 0.3, "batch_norm": "frozen"}]
+    (phase,) = phases(Finetune.model_validate({"stages": stages}))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.3)
+    scheduler = CosineAnnealingLR(optimizer, 5)
+    for epoch in range(5):
+        assert phase.rate(epoch) == pytest.approx(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+
+
+def test_unfreezing_stages_become_phases() -> None:
+    stages = [
+        {"open": 1, "epochs": 2, "learning_rate": 0.3, "batch_norm": "frozen"},
+        {"open": 3, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"},
+    ]
+    found = phases(Finetune.model_validate({"stages": stages}))
+    assert [(p.epochs, p.open, p.batch_norm, p.average) for p in found] == [(2, 1, False, None), (1, 3, True, None)]
+    assert phases(Finetune.model_validate({"stages": []})) == []
+
+
+def by_hand(network: nn.Module, found: Feed, config: Train, rate: float) -> tuple[State, float]:
+    """SGD with Nesterov momentum after Sutskever et al. 2013 as torch documents it, written out."""
+    parameters = list(network.parameters())
+    velocity = [torch.zeros_like(p) for p in parameters]
+    network.train()
+    total = 0.0
+    for images, labels in found.epoch(0)[1]:
+        logits = network(images)
+        target = torch.full_like(logits, config.label_smoothing / 4)
+        target[torch.arange(len(labels)), labels] += 1 - config.label_smoothing
+        loss = -(target * logits.log_softmax(1)).sum(1).mean()
+        total += float(loss) * len(labels)
+        gradients = torch.autograd.grad(loss, parameters)
+        norm = torch.sqrt(sum((g**2).sum() for g in gradients))
+        with torch.no_grad():
+            for p, v, g in zip(parameters, velocity, gradients, strict=True):
+                step = g * min(1.0, config.clip / float(norm)) + config.weight_decay * p
+                v.mul_(config.momentum).add_(step)
+                p.sub_(rate * (step + config.momentum * v))
+    return snapshot(network), total / len(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"momentum": 0.0}, {"clip": 0.01}, {"clip": 100.0, "weight_decay": 0.05}, {"label_smoothing": 0.0}],
+    ids=str,
+)
+def test_an_epoch_equals_the_formulas(root: Path, changes: dict[str, float]) -> None:
+    config, network = train(**changes), model()
+    (row,) = run(network, feed(), [constant()], config)
+    wanted, loss = by_hand(model(), feed(), config, 0.05)
+    assert row["loss"] == pytest.approx(loss, rel=1e-5)
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, wanted[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_a_step_is_no_longer_than_the_clip(root: Path) -> None:
+    network = model()
+    before = snapshot(network)
+    run(network, feed(batch=48), [constant(rate=1.0)], train(clip=0.01, momentum=0.0, weight_decay=0.0))
+    moved = torch.sqrt(sum(((p - before[name]) ** 2).sum() for name, p in network.named_parameters()))
+    assert float(moved) == pytest.approx(0.01, rel=1e-3)
+
+
+NAMES = ["stem", "stage1", "stage2", "stage3", "head"]
+
+
+@pytest.mark.parametrize("opened", [1, 2, 5, 9])
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_closed_blocks_stay_as_they_are(root: Path, opened: int, batch_norm: bool) -> None:
+    """A first phase in which everything learns leaves momentum behind; it must not move closed blocks later."""
+    network = model(dropout=0.2)
+    assert [name for name, _ in blocks(network)] == NAMES
+    after: list[State] = []
+    plan = [constant(), constant(2, open=opened, batch_norm=batch_norm)]
+    run(network, feed(), plan, train(), on_epoch=lambda epoch, row: after.append(snapshot(network)))
+    for name, tensor in after[0].items():
+        part = name.split(".")[0]
+        is_open = part in NAMES and NAMES.index(part) >= len(NAMES) - opened
+        statistic = "running" in name or "num_batches" in name
+        moves = is_open and part != "normalise" and (batch_norm or not statistic)
+        assert torch.equal(tensor, after[2][name]) != moves, name
+
+
+def test_all_blocks_learn_from_scratch(root: Path) -> None:
+    network = model()
+    before = snapshot(network)
+    run(network, feed(), [base_phase(train(epochs=1))], train(epochs=1))
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert moved == {name for name in before if not name.startswith("normalise")}
+
+
+def test_the_result_is_the_mean_of_the_averaged_epochs(root: Path) -> None:
+    config = train(epochs=4, averaging={"start": 0.5})
+    network, after = model(), []
+    history = run(
+        network, feed(), [base_phase(config)], config, on_epoch=lambda e, row: after.append(snapshot(network))
+    )
+    for name, parameter in network.named_parameters():
+        torch.testing.assert_close(parameter.data, (after[2][name] + after[3][name]) / 2)
+    accuracy = measure(network, stream(20, seed=9), config, CPU)["accuracy"]
+    assert history[-1]["validation_accuracy"] == accuracy, "the last row is that of the averaged model"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_learns(root: Path, precision: str) -> None:
+    config = train(epochs=6, period=6, precision=precision)
+    history = run(model(), feed(mixed=mix(lambda_o=0.1, lambda_s=0.1)), [base_phase(config)], config)
+    assert history[-1]["validation_accuracy"] >= 0.75 > 3 * 0.25 - 0.01
+    assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_a_row_holds_the_loss_the_rate_and_the_shares(root: Path) -> None:
+    (row,) = run(model(), feed(), [constant()], train())
+    shares = feed().plan(0).shares()
+    names = {"loss", "learning_rate", "validation_loss", "validation_accuracy", *shares}
+    assert set(row) == names and row["learning_rate"] == 0.05
+    assert {name: row[name] for name in shares} == shares
+
+
+def test_validation_sees_plain_held_out_originals_and_nothing_else(root: Path) -> None:
+    """What reaches the model in evaluation mode is the validation stream, in order, untouched."""
+    network, seen = model(), []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]) if not module.training else None)
+    run(
+        network,
+        feed(mixed=mix(lambda_o=1.0, lambda_s=1.0), augmented=augment(flip=True, crop=2)),
+        [constant(2)],
+        train(),
+    )
+    held_out = stream(20, seed=9)
+    wanted = held_out.gather(torch.arange(20)).float() / 255
+    assert len(seen) == 2 and all(torch.equal(images, wanted) for images in seen)
+
+
+def test_measure_by_hand_and_for_any_batch_size() -> None:
+    network, images = model().eval(), stream(30, seed=3)
+    logits = network(images.gather(torch.arange(30)).float() / 255)
+    whole = measure(network, images, train(), CPU)
+    assert whole["accuracy"] == pytest.approx(float((logits.argmax(1) == images.labels).float().mean()))
+    assert whole["loss"] == pytest.approx(float(functional.cross_entropy(logits, images.labels, label_smoothing=0.1)))
+    assert measure(network, images, train(), CPU, batch=7) == pytest.approx(whole, rel=1e-5)
+
+
+def test_input_is_scaled_to_one_in_the_fast_layout() -> None:
+    images = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8))
+    assert images.eq(1).all() and images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_global_generator_is_left_alone(root: Path) -> None:
+    before = torch.get_rng_state()
+    config = train(epochs=2, averaging={"start": 0.5})
+    run(model(dropout=0.5), feed(), [base_phase(config)], config)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_no_phases_pass_the_model_on(root: Path) -> None:
+    network = model()
+    before = snapshot(network)
+    assert run(network, feed(), [], train()) == []
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
