@@ -111,7 +111,7 @@ def by_hand(network: nn.Module, found: Feed, config: Train, rate: float) -> tupl
         target = torch.full_like(logits, config.label_smoothing / 4)
         target[torch.arange(len(labels)), labels] += 1 - config.label_smoothing
         loss = -(target * logits.log_softmax(1)).sum(1).mean()
-        total += float(loss) * len(labels)
+        total += float(loss.detach()) * len(labels)
         gradients = torch.autograd.grad(loss, parameters)
         norm = torch.sqrt(sum((g**2).sum() for g in gradients))
         with torch.no_grad():
@@ -188,7 +188,7 @@ def test_the_result_is_the_mean_of_the_averaged_epochs(root: Path) -> None:
 def test_training_learns(root: Path, precision: str) -> None:
     config = train(epochs=6, period=6, precision=precision)
     history = run(model(), feed(mixed=mix(lambda_o=0.1, lambda_s=0.1)), [base_phase(config)], config)
-    assert history[-1]["validation_accuracy"] >= 0.75 > 3 * 0.25 - 0.01
+    assert history[-1]["validation_accuracy"] >= 0.75, "three times chance"
     assert history[-1]["loss"] < history[0]["loss"]
 
 

@@ -95,7 +95,7 @@ def fit(
         resume: where the state is kept between epochs.
         on_epoch: called with the number of the epoch and its row after each epoch.
     """
-    loop = _Loop(model, feed, phases, train, purpose)
+    loop = Loop(model, feed, phases, train, purpose)
     history = loop.restore(resume.load())
     for epoch in track(len(loop.schedule), f"{purpose} {feed.seed}", "epoch", start=len(history)):
         row = loop.run(epoch) | {
@@ -142,7 +142,7 @@ def seeded(feed: Feed, *purpose: str | int) -> Iterator[None]:
         yield
 
 
-class _Loop:
+class Loop:
     """Model, optimiser, scaler and average of one run."""
 
     def __init__(self, model: nn.Module, feed: Feed, phases: list[Phase], train: Train, purpose: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
-from impasto.config.base import Section, load, nearest, read_yaml
+from impasto.config.base import Section, nearest, pick, read_yaml
 from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
 from impasto.config.fid import Fid
@@ -31,11 +31,11 @@ def check(path: Path) -> dict[type[Section], Section]:
     Raises:
         ImpastoError: names the first fault.
     """
-    keys = [key for section in SECTIONS for key in _keys(section)]
-    for key in read_yaml(path):
+    tree, keys = read_yaml(path), [key for section in SECTIONS for key in _keys(section)]
+    for key in tree:
         if key not in keys:
             raise ImpastoError(f"unknown key {key!r}", where=str(path), remedy=nearest(str(key), keys))
-    found = {section: load(path, section) for section in SECTIONS}
+    found = {section: pick(tree, section, path) for section in SECTIONS}
     _agree(found, path)
     return found
 
@@ -45,8 +45,18 @@ def _keys(section: type[Section]) -> list[str]:
 
 
 def _agree(found: dict[type[Section], Section], path: Path) -> None:
-    mix, synthetic, fid = found[Mix], found[Synthetic], found[Fid]
-    assert isinstance(mix, Mix) and isinstance(synthetic, Synthetic) and isinstance(fid, Fid)
+    mix, synthetic, style, fid = found[Mix], found[Synthetic], found[Style], found[Fid]
+    assert isinstance(mix, Mix) and isinstance(synthetic, Synthetic)
+    assert isinstance(style, Style) and isinstance(fid, Fid)
+    for key, kind, root in (
+        ("synthetic.source", synthetic.source, synthetic.root),
+        ("style.bank", style.bank, style.root),
+    ):
+        section = key.split(".")[0]
+        if kind in {"folder", "npz"} and not root:
+            raise ImpastoError(
+                f"{key} is {kind}, but {section}.root is null", where=str(path), remedy=f"Set {section}.root."
+            )
     if mix.lambda_ > 0 and synthetic.source == "none":
         raise ImpastoError(
             f"lambda is {mix.lambda_}, but synthetic.source is none",

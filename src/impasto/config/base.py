@@ -21,12 +21,12 @@ from impasto.errors import ImpastoError
 class Section(BaseModel):
     """A top-level key of params.yaml (``key``), or some of its bare top-level symbols (``key = ""``)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     key: ClassVar[str] = ""
 
     def __getattr__(self, name: str) -> Any:
-        if name in type(self).model_fields:
-            leaf = f"{self.key}.{name}".strip(".")
+        if field := type(self).model_fields.get(name):
+            leaf = f"{self.key}.{field.alias or name}".strip(".")
             raise AttributeError(f"{leaf} is read, but dvc.yaml does not track it for this stage")
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
@@ -45,16 +45,24 @@ def load(path: Path, section: type[S], stage: str | None = None) -> S:
     Raises:
         ImpastoError: the file or a key is missing or unknown, or a value has the wrong type or range.
     """
-    tree = read_yaml(path)
+    value = pick(read_yaml(path), section, path)
+    pipeline = path.with_name("dvc.yaml")
+    return _keep(value, tracked(pipeline, stage), section.key) if stage and pipeline.exists() else value
+
+
+def pick(tree: Mapping[str, Any], section: type[S], path: Path) -> S:
+    """One section of the whole file's values, validated.
+
+    Raises:
+        ImpastoError: see :func:`load`.
+    """
     names = {field.alias or name for name, field in section.model_fields.items()}
     part = tree.get(section.key) if section.key else {k: v for k, v in tree.items() if k in names}
     if part is None:
         raise ImpastoError(
             f"section {section.key!r} is missing", where=str(path), remedy="Add it: see docs/parameters.md."
         )
-    value = parse(part, section, path)
-    pipeline = path.with_name("dvc.yaml")
-    return _keep(value, tracked(pipeline, stage), section.key) if stage and pipeline.exists() else value
+    return parse(part, section, path)
 
 
 def parse(value: Any, section: type[S], path: Path) -> S:
@@ -82,17 +90,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"{path} does not exist", where=str(path), remedy="Run from the repository's root."
         ) from None
     except (YAMLError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split())
-        raise ImpastoError(f"no valid YAML: {line}", where=str(path), remedy="Correct the syntax there.") from None
+        raise ImpastoError(
+            f"no valid YAML: {_problem(error)}", where=str(path), remedy="Correct the syntax there."
+        ) from None
     if not isinstance(tree, dict):
         raise ImpastoError("no mapping of keys to values", where=str(path), remedy="Write `key: value` lines.")
     return tree
 
 
 def tracked(pipeline: Path, stage: str) -> tuple[str, ...]:
-    """The parameters that dvc.yaml lists for a stage, as written there."""
+    """The parameters that dvc.yaml lists for a stage, as written there; an entry for a whole file is no parameter."""
     stages = read_yaml(pipeline)["stages"]
-    return tuple(stages[stage].get("params", ()))
+    return tuple(entry for entry in stages[stage].get("params", ()) if isinstance(entry, str))
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -128,7 +137,9 @@ def _keep(value: S, leaves: tuple[str, ...], prefix: str) -> S:
 
 
 def _explain(error: ValidationError, section: type[Section], path: Path) -> ImpastoError:
-    first = error.errors()[0]
+    found = error.errors()
+    # A misspelt key is unknown and the right one is missing; the former says more.
+    first = next((fault for fault in found if fault["type"] == "extra_forbidden"), found[0])
     steps = [str(step) for step in first["loc"]]
     leaf = ".".join(filter(None, (section.key, *steps)))
     if first["type"] == "extra_forbidden":
@@ -136,8 +147,17 @@ def _explain(error: ValidationError, section: type[Section], path: Path) -> Impa
         return ImpastoError(f"unknown key {leaf!r}", where=str(path), remedy=remedy)
     if first["type"] == "missing":
         return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
-    what = f"{leaf} = {first['input']!r}: {first['msg'].lower()}" if leaf else first["msg"]
+    own = first["type"] == "value_error"  # raised by a section's validator, not by pydantic
+    why = str(first["ctx"]["error"]) if own else first["msg"].lower()
+    what = why if own and isinstance(first["input"], dict) else f"{leaf} = {first['input']!r}: {why}"
     return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong and in which line, without the parser's context and advice."""
+    mark = getattr(error, "problem_mark", None)
+    text = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"{text} in line {mark.line + 1}" if mark else text
 
 
 def _fields(section: type[BaseModel], steps: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import IO
 
 import numpy as np
 
+from impasto.data.images import Images
 from impasto.errors import ImpastoError
-from impasto.io import atomic
+from impasto.io import atomic, read_npy, write_npy
 from impasto.progress import track
 
 _CHUNK = 4096  # images in memory at once
@@ -20,34 +22,31 @@ _REMEDY = "Give an npz file with image (uint8, N x H x W x 3) and label (integer
 Header = tuple[tuple[int, ...], bool, np.dtype]  # shape, Fortran order, dtype
 
 
-def convert(npz: Path, file: Path, size: int, classes: int) -> np.ndarray:
-    """Write the images of ``npz`` to an ``.npy`` file as uint8 [N, 3, size, size].
+def convert_npz(npz: Path, like: Images, folder: Path) -> None:
+    """Write the images and labels of ``npz`` as :class:`impasto.data.images.Images` in ``folder``.
 
-    The images are read from the archive and written in order, some at a time, compressed or not; the file appears
-    under its name when it is whole.
+    The pixels are read from the archive and written in order, some at a time, compressed or not.
 
     Args:
-        npz: an archive with the members ``image``, uint8 [N, size, size, 3], and ``label``, integers [N].
-        file: the ``.npy`` file to write.
-        size: side of the dataset's images, px.
-        classes: number of classes of the dataset.
-
-    Returns:
-        The labels, int64 [N].
+        npz: an archive with the members ``image``, uint8 [N, H, W, 3], and ``label``, integers [N].
+        like: the dataset, whose size and classes the images must have.
+        folder: where to write; ``meta.json`` comes last.
 
     Raises:
         ImpastoError: the archive or a member is missing, damaged, or of another type, shape or size.
     """
+    size, file = like.pixels.shape[-1], folder / "images.npy"
     try:
         with zipfile.ZipFile(npz) as archive:
-            labels = _labels(archive, npz, classes)
+            labels = _labels(archive, npz, len(like.classes))
             with _member(archive, "image", npz) as (stream, header):
                 _check_images(header, size, len(labels), npz)
                 with atomic(file) as part, part.open("wb") as target:
                     _copy(stream, target, len(labels), size)
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _fault(npz, f"cannot be read: {error}", "Name a whole npz file; fetch it again.") from error
-    return labels
+    write_npy(folder / "labels.npy", labels)
+    Images(read_npy(file), labels, like.classes, f"npz file {npz.name}").describe(folder)
 
 
 def _labels(archive: zipfile.ZipFile, npz: Path, classes: int) -> np.ndarray:

@@ -1,8 +1,9 @@
 """A small class-conditional U-Net: the network F of the diffusion model.
 
-Two things make it learn in minutes. The stem folds 2 x 2 pixels into channels, so that the widest layers
-work at half the resolution. And the network is handed how each pixel differs from its surroundings in units
-of the noise: white noise is almost all detail, which narrow convolutions learn to carry through last.
+Three things make it learn in minutes. The stem folds 2 x 2 pixels into channels, so that the widest layers
+work at half the resolution. The network sees each image in that image's own principal colours. And it is
+handed how each pixel differs from its surroundings in units of the noise: white noise is almost all detail,
+which narrow convolutions learn to carry through last.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from impasto.synthetic.colour import around, axes_of, turn, turn_back
 from impasto.synthetic.edm import SIGMA_DATA
 
 STRIDE = 8  # image sides must be multiples of this: the fold and two halvings
@@ -18,7 +20,7 @@ _FOLD = 2  # side of the pixel block that the stem folds into channels
 _PLANES = 3 * _FOLD**2  # channels of a folded image
 _WAVES = 32  # sine and cosine pairs that embed the noise level
 _WINDOWS = (3, 7)  # sides of the surroundings that a pixel is compared with
-_EDGE = 3.0  # differences above so many standard deviations of the noise are rather edges
+_LIMIT = 3.0  # differences above so many standard deviations of the noise are rather edges
 
 
 class UNet(nn.Module):
@@ -33,8 +35,11 @@ class UNet(nn.Module):
         super().__init__()
         self.classes = classes
         features, double = 4 * width, 2 * width
-        self.noise = nn.Sequential(nn.Linear(2 * _WAVES, features), nn.SiLU(), nn.Linear(features, features))
+        self.noise = nn.Linear(2 * _WAVES, features)
         self.label = nn.Embedding(classes + 1, features)
+        self.colour = nn.Linear(12, features)
+        self.mingle = nn.Linear(features, features)
+        self.context = nn.Linear(double, features)
         self.stem = nn.Conv2d((1 + len(_WINDOWS)) * _PLANES, width, 3, padding=1)
         self.high = _blocks(width, features)
         self.to_middle = nn.Conv2d(width, double, 3, stride=2, padding=1)
@@ -49,17 +54,18 @@ class UNet(nn.Module):
         self.film = nn.Linear(features, 2 * width)
         self.head = nn.Conv2d(width, _PLANES, 3, padding=1, bias=False)
         self.gate = nn.Linear(features, 3 * len(_WINDOWS))
+        self.mean_gate = nn.Linear(features, 1)
         self._initialise()
 
     def _initialise(self) -> None:
-        """The noise level speaks louder than the label, and F starts at 0: the denoiser starts as ``skip x``."""
+        """Conditions of unit size; what is added to the residual streams and to F starts at 0."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
-        nn.init.normal_(self.label.weight, std=0.3)
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        for layer in (self.context, self.gate, self.mean_gate):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor, noise: Tensor, label: Tensor) -> Tensor:
         """F of the preconditioned denoiser.
@@ -70,20 +76,28 @@ class UNet(nn.Module):
             label: int64 [N] in 0 .. classes.
 
         Returns:
-            [N, 3, H, W].
+            float32 [N, 3, H, W].
         """
-        condition = functional.silu(self.noise(waves(noise)) + self.label(label))
+        axes = axes_of(image)
+        image = turn(image, axes)
+        told = self.noise(waves(noise)) + self.label(label) + self.colour(axes.flat())
+        told = self.mingle(functional.silu(told))
+        condition = functional.silu(told)
         fine = detail(image, noise)
-        folded = functional.pixel_unshuffle(torch.cat([image, fine], 1), _FOLD)
-        high = _run(self.high, self.stem(folded), condition)
+        gated = self.gate(condition)[:, :, None, None] * fine
+        turned = self._body(torch.cat([image, fine], 1), told) + gated.unflatten(1, (len(_WINDOWS), 3)).sum(1)
+        return turn_back(turned.float(), axes, self.mean_gate(condition).float())
+
+    def _body(self, planes: Tensor, told: Tensor) -> Tensor:
+        """The U itself, [N, 9, H, W] to [N, 3, H, W]; its way up is told what the lowest level sees as a whole."""
+        condition = functional.silu(told)
+        high = _run(self.high, self.stem(functional.pixel_unshuffle(planes, _FOLD)), condition)
         middle = _run(self.middle, self.to_middle(high), condition)
         low = _run(self.low, self.to_low(middle), condition)
+        condition = functional.silu(told + self.context(low.mean((2, 3))))
         middle = _run(self.middle_up, middle + _double(self.from_low(low)), condition)
         high = _run(self.high_up, high + _double(self.from_middle(middle)), condition)
-        coarse = self.head(functional.silu(_film(self.norm(high), self.film(condition))))
-        gated = self.gate(condition)[:, :, None, None] * fine
-        sharp: Tensor = gated.unflatten(1, (len(_WINDOWS), 3)).sum(1)
-        return functional.pixel_shuffle(coarse, _FOLD) + sharp
+        return functional.pixel_shuffle(self.head(functional.silu(_film(self.norm(high), self.film(condition)))), _FOLD)
 
 
 class Block(nn.Module):
@@ -117,25 +131,19 @@ def waves(noise: Tensor) -> Tensor:
 
 
 def detail(image: Tensor, noise: Tensor) -> Tensor:
-    """How each pixel differs from the mean around it, in standard deviations of the noise; edges fade to 0.
-
-    The influence function u exp(-u^2 / 2 k^2) is that of edge-preserving diffusion (Perona and Malik 1990).
+    """How each pixel differs from the mean around it, in standard deviations of the noise, softly limited.
 
     Args:
         image: the scaled noisy image, float32 [N, 3, H, W].
         noise: float32 [N], ln(sigma) / 4.
 
     Returns:
-        float32 [N, 6, H, W]: three colours for each of the two windows.
+        float32 [N, 6, H, W] in (-3, 3): three colours for each of the two windows.
     """
     sigma = torch.exp(4 * noise.float())[:, None, None, None]
     level = sigma * torch.rsqrt(sigma.square() + SIGMA_DATA**2)  # of the noise in the scaled image
-    units = torch.cat([(image - _around(image, side)) / level for side in _WINDOWS], 1)
-    return units * torch.exp(-units.square() / (2 * _EDGE**2))
-
-
-def _around(image: Tensor, side: int) -> Tensor:
-    return functional.avg_pool2d(image, side, stride=1, padding=side // 2, count_include_pad=False)
+    units = torch.cat([(image - around(image, side)) / level for side in _WINDOWS], 1)
+    return _LIMIT * torch.tanh(units / _LIMIT)
 
 
 def _blocks(channels: int, features: int) -> nn.ModuleList:

@@ -1,0 +1,120 @@
+"""The whole of params.yaml: what is valid, and that each fault is told by name, value and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from impasto.config.all import SECTIONS, check
+from impasto.config.base import flatten, read_yaml
+from impasto.config.mix import Mix
+from impasto.config.train import Train
+from impasto.errors import ImpastoError
+from tiny import ROOT
+
+INVALID = sorted((Path(__file__).parent / "invalid").glob("*.yaml"))
+LEAVES = dict(flatten(read_yaml(ROOT / "params.yaml")))
+Change = Callable[[dict[str, Any]], object]
+
+
+def merge(tree: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+    """Lay an overlay over a tree of sections."""
+    both = {k: merge(tree[k], v) for k, v in overlay.items() if isinstance(v, dict) and isinstance(tree.get(k), dict)}
+    return tree | overlay | both
+
+
+def edit(params: Path, change: Change) -> None:
+    """Change the values of a parameter file."""
+    tree = YAML(typ="safe").load(params.read_text())
+    change(tree)
+    with params.open("w") as file:
+        YAML(typ="safe").dump(tree, file)
+
+
+def parts(leaf: str) -> tuple[list[str], str]:
+    *sections, name = leaf.split(".")
+    return sections, name
+
+
+def inside(tree: dict[str, Any], sections: list[str]) -> dict[str, Any]:
+    for section in sections:
+        tree = tree[section]
+    return tree
+
+
+def test_the_repository_is_valid(params: Path) -> None:
+    found = check(params)
+    assert set(found) == set(SECTIONS)
+    mix, train = found[Mix], found[Train]
+    assert isinstance(mix, Mix) and mix.lambda_ == LEAVES["lambda"] and list(mix.alpha_s) == LEAVES["alpha_s"]
+    assert isinstance(train, Train) and train.averaging.start == LEAVES["train.averaging.start"]
+
+
+@pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)
+def test_invalid(params: Path, file: Path) -> None:
+    text = file.read_text()
+    comment = text.splitlines()[0]
+    if comment.startswith("# appended"):
+        params.write_text(params.read_text() + text)
+    else:
+        overlay = YAML(typ="safe").load(text)
+        edit(params, lambda tree: tree.update(merge(tree, overlay)))
+    with pytest.raises(ImpastoError) as caught:
+        check(params)
+    for fragment in comment.split("expects: ")[1].split(" | "):
+        assert fragment in str(caught.value)
+    assert caught.value.where == str(params) and caught.value.remedy
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_leaf_is_needed(params: Path, leaf: str) -> None:
+    sections, name = parts(leaf)
+    edit(params, lambda tree: inside(tree, sections).pop(name))
+    with pytest.raises(ImpastoError, match=rf"{leaf} is missing .*Add it"):
+        check(params)
+
+
+@pytest.mark.parametrize("section", [section.key for section in SECTIONS if section.key])
+def test_every_section_is_needed(params: Path, section: str) -> None:
+    edit(params, lambda tree: tree.pop(section))
+    with pytest.raises(ImpastoError, match=rf"section '{section}' is missing"):
+        check(params)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_leaf_refuses_a_value_of_another_kind(params: Path, leaf: str) -> None:
+    """No leaf takes a section, and the message names the leaf."""
+    sections, name = parts(leaf)
+
+    def change(tree: dict[str, Any]) -> None:
+        inside(tree, sections)[name] = {"a": 1}
+
+    edit(params, change)
+    with pytest.raises(ImpastoError, match=rf"{leaf} = |unknown key '{leaf}"):
+        check(params)
+
+
+def valid() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Overlays that lie on the edge of what is allowed."""
+    yield "no synthetic images", {"lambda": 0, "synthetic": {"source": "none"}}
+    yield "few synthetic images do not matter without a source", {
+        "lambda": 0, "synthetic": {"source": "none", "count": 1}
+    }  # fmt: skip
+    yield "whole numbers for shares", {"lambda": 1, "lambda_o": 0, "alpha_o": [0, 1]}
+    yield "an interval of one point", {"alpha_s": [0.5, 0.5]}
+    yield "all of the pool", {"synthetic": {"pool": 4000, "count": 4000, "keep": 1.0}}
+    yield "a folder", {"dataset": {"name": "folder", "root": "somewhere", "size": 224}}
+    yield "no fine-tuning", {"finetune": {"stages": []}}
+    yield "WRN-28-4", {"model": {"depth": 28, "width": 4}}
+    yield "a folder of synthetic images", {"synthetic": {"source": "folder", "root": "images", "pool": 1}}
+
+
+@pytest.mark.parametrize("overlay", [pytest.param(overlay, id=name) for name, overlay in valid()])
+def test_valid(params: Path, overlay: dict[str, Any]) -> None:
+    edit(params, lambda tree: tree.update(merge(tree, overlay)))
+    check(params)
