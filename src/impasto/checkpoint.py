@@ -7,6 +7,7 @@ parameter is another key: a resumed run can never pick up the state of a differe
 
 from __future__ import annotations
 
+import io
 import shutil
 import time
 from pathlib import Path
@@ -45,8 +46,10 @@ class Resume:
 
     def save(self, state: dict[str, Any]) -> None:
         """Save a state of tensors, numbers, strings, lists and dictionaries, atomically."""
+        content = io.BytesIO()  # a full disk is an OSError for Python and an obscure RuntimeError for torch
+        torch.save(state, content)
         with atomic(self._file) as part:
-            torch.save(state, part)
+            part.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
 
     def clear(self) -> None:

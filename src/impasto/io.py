@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ def atomic(path: Path) -> Iterator[Path]:
             remedy="Free some space or make the folder writable, then run the command again.",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # renamed by now, or its folder is none
+            part.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -96,7 +97,7 @@ def read_npy(path: Path) -> np.ndarray:
         ImpastoError: the file is missing or is no ``.npy`` array.
     """
     try:
-        array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise missing(path) from error
     except (ValueError, EOFError, OSError) as error:
@@ -131,7 +132,8 @@ def _chunks(part: Any) -> Iterator[bytes]:
         yield json.dumps(part, sort_keys=True, default=str).encode()
     elif part.is_dir():
         for inner in sorted(p for p in part.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-            yield inner.relative_to(part).as_posix().encode()
+            # The size marks where a content ends: "a" with "bc" is not "ab" with "c".
+            yield f"{inner.relative_to(part).as_posix()}\0{inner.stat().st_size}\0".encode()
             yield from _chunks(inner)
     else:
         with part.open("rb") as file:

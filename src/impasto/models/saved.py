@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 from torch import nn
 
 from impasto.config.model import Model
@@ -27,7 +28,7 @@ def save_model(folder: Path, model: nn.Module, config: Model, classes: tuple[str
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with atomic(folder / "model.safetensors") as part:
-        save_file(tensors, part)
+        part.write_bytes(save(tensors))
     write_json(folder / "model.json", {"model": config.model_dump(), "classes": list(classes), **facts})
 
 
@@ -38,7 +39,7 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
         (model, its architecture, names of its classes).
 
     Raises:
-        ImpastoError: a file is missing, or the weights do not fit the architecture.
+        ImpastoError: a file is missing or damaged, or the weights do not fit the architecture.
     """
     facts = read_json(folder / "model.json")
     config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
@@ -47,7 +48,7 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
         raise missing(folder / "model.safetensors")
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except RuntimeError as error:
+    except (RuntimeError, SafetensorError) as error:
         raise ImpastoError(
             f"the weights do not fit the architecture: {str(error).splitlines()[0]}",
             where=str(folder),

@@ -17,7 +17,7 @@ from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
 from impasto.synthetic.clean import tolerance_for
 from impasto.synthetic.fit import fit_generator
-from impasto.synthetic.npz import convert
+from impasto.synthetic.npz import convert_npz
 from impasto.synthetic.quota import interleaved, quotas
 from impasto.synthetic.sample import sample_pool
 from impasto.synthetic.source import folder_pool, no_images
@@ -34,9 +34,7 @@ def generate(images: In, split: In, out: Out, picture: Out, timing: Out, params:
         if config.source == "generator":
             _sample(this, originals, resume).save(out)
         elif config.source == "npz":
-            labels = convert(root, out / "images.npy", originals.pixels.shape[-1], len(originals.classes))
-            pixels = read_npy(out / "images.npy")
-            Images(pixels, labels, originals.classes, f"npz file {root.name}").describe(out)
+            convert_npz(root, originals, out)
         else:
             (folder_pool(root, originals) if config.source == "folder" else no_images(originals)).save(out)
         pool = Images.load(out)

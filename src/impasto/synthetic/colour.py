@@ -60,4 +60,5 @@ def turn_back(image: Tensor, axes: Axes, share: Tensor) -> Tensor:
 
 def around(image: Tensor, side: int) -> Tensor:
     """The mean of the ``side`` x ``side`` pixels around each one that lie in the image, shape unchanged."""
-    return functional.avg_pool2d(image, side, stride=1, padding=side // 2, count_include_pad=False)
+    rows = functional.avg_pool2d(image, (1, side), stride=1, padding=(0, side // 2), count_include_pad=False)
+    return functional.avg_pool2d(rows, (side, 1), stride=1, padding=(side // 2, 0), count_include_pad=False)

@@ -66,7 +66,7 @@ def fit_generator(
     _check_sides(images)
     network = build(classes, settings.width, seed, images.device)
     average = deepcopy(network)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99), fused=True)
     losses, start = torch.zeros(settings.iterations, device=images.device), 0
     if state := resume.load():
         network.load_state_dict(state["network"])

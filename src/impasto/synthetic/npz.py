@@ -13,7 +13,7 @@ import numpy as np
 
 from impasto.data.images import Images
 from impasto.errors import ImpastoError
-from impasto.io import atomic, read_npy, write_npy
+from impasto.io import atomic, read_npy
 from impasto.progress import track
 
 _CHUNK = 4096  # images in memory at once
@@ -45,7 +45,6 @@ def convert_npz(npz: Path, like: Images, folder: Path) -> None:
                     _copy(stream, target, len(labels), size)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _fault(npz, f"cannot be read: {error}", "Name a whole npz file; fetch it again.") from error
-    write_npy(folder / "labels.npy", labels)
     Images(read_npy(file), labels, like.classes, f"npz file {npz.name}").describe(folder)
 
 

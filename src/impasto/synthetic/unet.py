@@ -41,15 +41,15 @@ class UNet(nn.Module):
         self.mingle = nn.Linear(features, features)
         self.context = nn.Linear(double, features)
         self.stem = nn.Conv2d((1 + len(_WINDOWS)) * _PLANES, width, 3, padding=1)
-        self.high = _blocks(width, features)
+        self.high = _blocks(1, width, features)
         self.to_middle = nn.Conv2d(width, double, 3, stride=2, padding=1)
-        self.middle = _blocks(double, features)
+        self.middle = _blocks(2, double, features)
         self.to_low = nn.Conv2d(double, double, 3, stride=2, padding=1)
-        self.low = _blocks(double, features)
+        self.low = _blocks(2, double, features)
         self.from_low = nn.Conv2d(double, double, 1)
-        self.middle_up = _blocks(double, features)
+        self.middle_up = _blocks(2, double, features)
         self.from_middle = nn.Conv2d(double, width, 1)
-        self.high_up = _blocks(width, features)
+        self.high_up = _blocks(1, width, features)
         self.norm = nn.GroupNorm(1, width)
         self.film = nn.Linear(features, 2 * width)
         self.head = nn.Conv2d(width, _PLANES, 3, padding=1, bias=False)
@@ -146,8 +146,8 @@ def detail(image: Tensor, noise: Tensor) -> Tensor:
     return _LIMIT * torch.tanh(units / _LIMIT)
 
 
-def _blocks(channels: int, features: int) -> nn.ModuleList:
-    return nn.ModuleList(Block(channels, features) for _ in range(2))
+def _blocks(count: int, channels: int, features: int) -> nn.ModuleList:
+    return nn.ModuleList(Block(channels, features) for _ in range(count))
 
 
 def _run(blocks: nn.ModuleList, image: Tensor, condition: Tensor) -> Tensor:

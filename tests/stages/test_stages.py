@@ -1,0 +1,158 @@
+"""Every stage, called as the pipeline calls it, on a tiny image folder: what it writes and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+import yaml
+from PIL import Image
+
+from impasto.commands.preset import apply
+from impasto.data.images import Images
+from impasto.io import read_csv, read_json, read_npy
+from tiny import ROOT
+
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+SMALL = """
+seeds: [0, 1]
+dataset: {name: folder, root: pictures_of, size: 16, test: 0.25, validation: 0.25}
+synthetic: {pool: 160, count: 120, keep: 0.8, generator: {width: 8, iterations: 4, batch: 8, sampler_steps: 2}}
+style: {count: 6, size: 16, upscale: 32, refresh: 0.5, decoder: {iterations: 3, batch: 4}}
+model: {depth: 10}
+train: {epochs: 2, batch: 32, period: 1, averaging: {start: 0.5}}
+finetune: {stages: [{open: 1, epochs: 1, learning_rate: 0.01, batch_norm: frozen}]}
+evaluate: {corruptions: [gaussian_noise, contrast], severities: [1, 5], bootstrap: 100}
+fid: {n: 120, points: 3}
+"""
+
+
+def call(stage: str) -> None:
+    """Run a stage with the command line of dvc.yaml."""
+    words = re.findall(r"--([\w-]+) ([\w/.]+)", PIPELINE[stage]["cmd"])
+    command = getattr(import_module(f"impasto.stages.{stage}"), stage)
+    command(**{name.replace("-", "_"): Path(value) for name, value in words})
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with parameters and 2 x 120 pictures: circles and squares in all colours."""
+    root = tmp_path_factory.mktemp("stages")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, root / name)
+    shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    draws = np.random.default_rng(0)
+    for kind in ("disc", "square"):
+        (root / "pictures_of" / kind).mkdir(parents=True)
+        for number in range(120):
+            pixels = np.full((16, 16, 3), draws.integers(0, 256, 3), np.uint8)
+            y, x = np.mgrid[:16, :16] - 7.5
+            pixels[(np.hypot(x, y) < 5) if kind == "disc" else (np.maximum(abs(x), abs(y)) < 5)] = draws.integers(
+                0, 256, 3
+            )
+            Image.fromarray(pixels).save(root / "pictures_of" / kind / f"{number}.png")
+    (root / "small.yaml").write_text(f"# small\n{SMALL}")
+    apply(root / "small.yaml", root / "params.yaml")
+    return root
+
+
+@pytest.fixture(autouse=True)
+def inside(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("DVC_ROOT", str(home))
+    monkeypatch.setenv("IMPASTO_LOG_MODEL", "never")
+
+
+def test_a_stage_without_its_input_says_what_is_missing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught:
+        call("split")
+    assert caught.value.exit_code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "data/raw/train does not exist" in said and "dvc repro" in said
+
+
+def test_check_and_download_and_split(home: Path) -> None:
+    for stage in ("check", "download", "split"):
+        call(stage)
+    train, test = Images.load(Path("data/raw/train")), Images.load(Path("data/raw/test"))
+    assert (len(train), len(test)) == (180, 60) and train.classes == ("disc", "square")
+    rows = [read_npy(Path(f"data/split/{name}.npy")) for name in ("train", "validation")]
+    assert sorted(np.concatenate(rows)) == list(range(180))
+    assert np.bincount(train.labels[rows[1]]).tolist() == [22, 22]
+
+
+def test_generate_and_select(home: Path) -> None:
+    call("generate")
+    pool = Images.load(Path("data/pool"))
+    assert len(pool) == 160 and pool.counts() == {"disc": 80, "square": 80}
+    assert "EDM" in pool.source and Path("pictures/samples.png").stat().st_size > 1000
+    call("select")
+    index, scores = read_npy(Path("data/synthetic/index.npy")), read_npy(Path("data/synthetic/scores.npy"))
+    assert len(set(index.tolist())) == 120 == len(scores)
+    assert np.bincount(pool.labels[index]).tolist() == [60, 60]
+    assert not list(Path(".resume").glob("generate*"))
+
+
+def test_style_and_fid(home: Path) -> None:
+    call("style")
+    assert read_json(Path("models/style/meta.json"))["styles"] == 6
+    call("fid")
+    found = read_json(Path("metrics/fid.json"))
+    assert found["points"] == [0.0, 0.5, 1.0] and found["n"] == 120 and all(v > 0 for v in found["values"])
+    assert [float(row["distance"]) for row in read_csv(Path("metrics/fid.csv"))] == found["values"]
+
+
+def test_train_and_finetune(home: Path) -> None:
+    call("train")
+    call("finetune")
+    curve = read_csv(Path("metrics/train.csv"))
+    assert [(row["seed"], row["epoch"]) for row in curve] == [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
+    assert all(float(row["share_synthetic"]) == pytest.approx(0.5, abs=0.01) for row in curve)
+    weights = {path.parent: path.read_bytes() for path in Path("models").glob("*/*/model.safetensors")}
+    assert len(set(weights.values())) == 4, "two seeds, trained and tuned, are four different models"
+    assert not list(Path(".resume").glob("*"))
+
+
+def test_evaluate_and_report(home: Path) -> None:
+    call("evaluate")
+    scores = json.loads(Path("metrics/evaluate.json").read_text())
+    table = [row for row in read_csv(Path("metrics/corruptions.csv")) if row["model"] == "tuned-1"]
+    assert len(table) == 1 + 2 * 2 and all(int(row["n"]) == 60 for row in table)
+    corrupted = [int(row["correct"]) / 60 for row in table if row["corruption"] != "clean"]
+    assert scores["tuned"]["seeds"]["1"]["C"] == pytest.approx(np.mean(corrupted))
+    predicted = read_npy(Path("data/predictions/tuned-1.npy"))
+    assert (predicted[0] == Images.load(Path("data/raw/test")).labels).mean() == scores["tuned"]["seeds"]["1"]["clean"]
+    call("report")
+    summary = read_json(Path("metrics/summary.json"))
+    assert summary["clean"] == pytest.approx(scores["tuned"]["clean"]["mean"])
+    assert Path("report/index.html").stat().st_size > 20_000
+
+
+def test_no_synthetic_images(home: Path, tmp_path: Path) -> None:
+    """Source none: an empty pool, an empty subset and an empty curve; lambda above 0 is refused, lambda 0 trains."""
+    for name in ("pictures_of", "src"):
+        (tmp_path / name).symlink_to(home / name)
+    for folder in ("data", "models"):
+        shutil.copytree(home / folder, tmp_path / folder)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(home / name, tmp_path / name)
+    import os
+
+    os.chdir(tmp_path)
+    text = Path("params.yaml").read_text().replace("source: generator", "source: none")
+    Path("params.yaml").write_text(text)
+    for stage in ("generate", "select", "fid"):
+        call(stage)
+    assert read_json(Path("metrics/fid.json")) == {"points": [], "values": []}
+    for refused in ("check", "train"):
+        with pytest.raises(typer.Exit):
+            call(refused)
+    Path("params.yaml").write_text(text.replace("lambda: 0.5", "lambda: 0.0").replace("seeds: [0, 1]", "seeds: [0]"))
+    call("train")
+    assert {row["share_synthetic"] for row in read_csv(Path("metrics/train.csv"))} == {"0.0"}

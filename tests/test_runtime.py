@@ -1,0 +1,116 @@
+"""Settings from the environment, and what each device and precision means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CPU
+
+from impasto import runtime as module
+from impasto.errors import ImpastoError
+from impasto.precision import autocast, resolve
+from impasto.runtime import device, has_bfloat16, runtime
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IMPASTO_DEVICE", "IMPASTO_THREADS"):
+        monkeypatch.delenv(name)
+    found = runtime()
+    assert (found.device, found.threads, found.quiet, found.log_model) == ("auto", 0, False, "final")
+    assert 0 < found.save_seconds <= 30
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("IMPASTO_THREADS", "many"),
+        ("IMPASTO_THREADS", "-1"),
+        ("IMPASTO_SAVE_SECONDS", "0"),
+        ("IMPASTO_SAVE_SECONDS", "31"),
+        ("IMPASTO_QUIET", "perhaps"),
+        ("IMPASTO_LOG_MODEL", "always"),
+    ],
+)
+def test_bad_settings_name_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImpastoError, match=rf"{name}='{value}': .*Correct or unset {name}"):
+        runtime()
+
+
+def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = runtime()
+    monkeypatch.setenv("IMPASTO_QUIET", "true")
+    assert runtime() is first
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cpu:cpu", "", "meta"])
+def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("IMPASTO_DEVICE", name)
+    with pytest.raises(ImpastoError, match=r"IMPASTO_DEVICE") as caught:
+        device()
+    assert "\n" not in str(caught.value) and repr(name) in str(caught.value)
+
+
+def test_threads_are_set_with_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", calls.append)
+    assert device() == CPU
+    device.cache_clear()
+    runtime.cache_clear()
+    monkeypatch.delenv("IMPASTO_THREADS")
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    device()
+    assert calls == [1, 2]
+
+
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPASTO_DEVICE", "auto")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device() == CPU
+
+
+@pytest.mark.parametrize(
+    ("flags", "found"),
+    [("flags : avx2 avx512_bf16", True), ("Features : asimd bf16", True), ("flags : amx_bf16", True), ("flags : avx2", False)],
+)
+def test_bfloat16_is_read_from_the_flags(monkeypatch: pytest.MonkeyPatch, flags: str, found: bool) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: flags)
+    has_bfloat16.cache_clear()
+    assert has_bfloat16() is found
+    has_bfloat16.cache_clear()
+
+
+def test_no_flags_count_as_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    has_bfloat16.cache_clear()
+    assert has_bfloat16() is False
+    has_bfloat16.cache_clear()
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_what_auto_means(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr("impasto.precision.has_bfloat16", lambda: native)
+    assert resolve("auto", CPU) == ("bf16" if native else "fp32")
+    assert resolve("auto", torch.device("cuda")) == "fp16"
+    assert resolve("auto", torch.device("mps")) == "fp32"
+    for name in ("fp32", "bf16", "fp16"):
+        assert resolve(name, CPU) == name
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16), ("fp16", torch.float16)])
+def test_autocast_multiplies_in_that_precision(name: str, dtype: torch.dtype) -> None:
+    with autocast(name, CPU):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_main_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert module.main_root() == tmp_path
+    monkeypatch.setenv("DVC_ROOT", "..")
+    assert module.main_root() == tmp_path.parent
