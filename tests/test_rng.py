@@ -47,6 +47,6 @@ def test_numpy_integers_count_as_integers() -> None:
 
 
 def test_global_generators_are_left_alone() -> None:
-    before, state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    before, state = torch.get_rng_state(), np.random.get_state()[1].copy()
     generator(0, "a"), numpy_generator(0, "a")
-    assert torch.equal(before, torch.get_rng_state()) and np.array_equal(state, np.random.get_state()[1])  # noqa: NPY002
+    assert torch.equal(before, torch.get_rng_state()) and np.array_equal(state, np.random.get_state()[1])

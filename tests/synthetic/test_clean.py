@@ -36,7 +36,9 @@ def reference(image: np.ndarray, tolerance: int) -> np.ndarray:
 
 def noisy(spread: int, seed: int, outliers: int = 0) -> Tensor:
     source = generator(seed, "test")
-    ground = torch.tensor([200, 60, 120])[:, None, None] + torch.randint(-spread, spread + 1, (3, 9, 11), generator=source)
+    ground = torch.tensor([200, 60, 120])[:, None, None] + torch.randint(
+        -spread, spread + 1, (3, 9, 11), generator=source
+    )
     ground[:, 3:6, 4:7] = torch.randint(256, (3, 3, 3), generator=source)
     ground[:, 0, :outliers] = 0
     return ground.clamp(0, 255).to(torch.uint8)

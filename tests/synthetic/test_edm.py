@@ -92,10 +92,11 @@ def test_heun_is_of_second_order() -> None:
     assert errors[1] < errors[0] / 3
 
 
-def test_guidance() -> None:
-    noisy, sigma = torch.randn(3, 3, 4, 4, generator=generator(0, "test")), torch.tensor([0.1, 1.0, 10.0])
+@pytest.mark.parametrize(("sigma", "acts"), [(0.1, 0.0), (1.0, 1.0), (10.0, 1.0), (40.0, 0.0)])
+def test_guidance(sigma: float, acts: float) -> None:
+    noisy, level = torch.randn(3, 3, 4, 4, generator=generator(0, "test")), torch.full((3,), sigma)
     label = torch.tensor([0, 1, 2])
-    clean = edm.denoise(toy, noisy, sigma, label)
-    plain = edm.denoise(toy, noisy, sigma, torch.full((3,), 9))
-    assert torch.equal(edm.guided(toy, label, 9, 0.0)(noisy, sigma), clean)
-    torch.testing.assert_close(edm.guided(toy, label, 9, 1.5)(noisy, sigma), clean + 1.5 * (clean - plain))
+    clean = edm.denoise(toy, noisy, level, label)
+    plain = edm.denoise(toy, noisy, level, torch.full((3,), 9))
+    assert torch.equal(edm.guided(toy, label, 9, 0.0)(noisy, level), clean)
+    torch.testing.assert_close(edm.guided(toy, label, 9, 1.5)(noisy, level), clean + acts * 1.5 * (clean - plain))

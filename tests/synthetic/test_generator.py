@@ -30,7 +30,7 @@ SETTINGS = Settings(
 )
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -55,18 +55,20 @@ def test_a_resumed_fit_equals_an_uninterrupted_one(monkeypatch: pytest.MonkeyPat
     def killed_at_the_fifth(*args: object) -> Tensor:
         calls.append(1)
         if len(calls) == 5:
-            raise Killed
+            raise KilledError
         return descend(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Resume, "due", lambda self: len(calls) == 3)
     monkeypatch.setattr(fitting, "_descend", killed_at_the_fifth)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         fit_generator(*data(), 3, SETTINGS, 0, Resume("killed"))
     resumed = fit_generator(*data(), 3, SETTINGS, 0, Resume("killed"))
     assert len(calls) == 5 + 3  # three steps were saved, the rest is done again
     assert torch.equal(weights(resumed.network), weights(whole.network))
     assert torch.equal(resumed.losses, whole.losses)
-    assert torch.equal(weights(fit_generator(*data(), 3, SETTINGS, 0, Resume("killed")).network), weights(whole.network))
+    assert torch.equal(
+        weights(fit_generator(*data(), 3, SETTINGS, 0, Resume("killed")).network), weights(whole.network)
+    )
     assert len(calls) == 8
 
 

@@ -24,9 +24,7 @@ def arrays(n: int = 50) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("write", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("chunk", [7, 50, 64])
-def test_equals_numpy(
-    write: Callable[..., None], chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_equals_numpy(write: Callable[..., None], chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npz, "_CHUNK", chunk)
     write(tmp_path / "pool.npz", **arrays())
     convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool")

@@ -58,7 +58,7 @@ def test_a_quota_of_the_best_share() -> None:
     for label in range(3):
         allowed = sorted(scores[labels == label], reverse=True)[: round(0.5 * (labels == label).sum())]
         picked = scores[chosen.rows][labels[chosen.rows] == label]
-        assert set(picked) <= set(allowed) and not set(picked) == set(allowed[: len(picked)])
+        assert set(picked) <= set(allowed) and set(picked) != set(allowed[: len(picked)])
 
 
 def test_depends_on_the_seed_alone() -> None:

@@ -44,13 +44,14 @@ def apply(overlay: Path, params: Path) -> str:
         ImpastoError: the overlay has a key that the file lacks, or the result is invalid; nothing is written then.
     """
     yaml = YAML()
-    yaml.width, yaml.preserve_quotes = 120, True
+    yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is laid out: other lines stay as they are
     yaml.representer.add_representer(
         type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
     )
     before = params.read_text(encoding="utf-8")
     tree = yaml.load(before)
-    for leaf, value in flatten(read_yaml(overlay)):
+    read_yaml(overlay)  # tells faults
+    for leaf, value in flatten(yaml.load(overlay)):
         _set(tree, leaf, value, overlay)
     stream = io.StringIO()
     yaml.dump(tree, stream)
@@ -59,6 +60,8 @@ def apply(overlay: Path, params: Path) -> str:
     write_text(trial, after)
     try:
         check(trial)
+    except ImpastoError as error:
+        raise ImpastoError(error.what, where=f"{overlay} over {params}", remedy=error.remedy) from None
     finally:
         trial.unlink()
     write_text(params, after)

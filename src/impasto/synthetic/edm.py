@@ -6,6 +6,7 @@ Images here are floats in [-1, 1]; a noise level sigma is a standard deviation o
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 
 SIGMA_DATA = 0.5  # standard deviation of the images that the preconditioning assumes (table 1)
 # Mean and standard deviation of ln sigma in training. The paper has -1.2 and 1.2 (table 1). Below a sigma of 0.02
-# there is nothing to learn from 8 bits, and the colour of large areas is decided far above 1: hence higher and wider.
-LOG_MEAN, LOG_STD = -0.6, 1.3
+# there is nothing to learn from 8 bits, and what an image shows and in which colours is decided above 0.5.
+LOG_MEAN, LOG_STD = 0.0, 1.2
 SIGMA_MAX = 80.0  # where sampling starts (table 1)
 SIGMA_MIN = 0.02  # the last step goes from here to the denoised image; 2.5 grey levels (the paper: 0.002)
+GUIDED = (0.3, 20.0)  # noise levels at which guidance acts: outside of them labels say next to nothing
 RHO = 7.0  # how far the sampler's steps gather at low noise (table 1)
 
 Network = Callable[[Tensor, Tensor, Tensor], Tensor]  # (scaled image, c_noise [N], label [N]) -> F
@@ -112,18 +114,18 @@ def schedule(steps: int) -> Tensor:
 def guided(network: Network, label: Tensor, null: int, guidance: float) -> Denoiser:
     """A denoiser for given labels that leans away from the unlabelled one (Ho and Salimans 2022).
 
-    It is D(label) + guidance (D(label) - D(null)); at guidance 0 the conditional denoiser alone.
+    It is D(label) + guidance (D(label) - D(null)) at the noise levels ``GUIDED`` (an interval, as Kynkäänniemi et
+    al. 2024 advise; all images must be at one level), elsewhere and at guidance 0 the conditional denoiser alone.
     """
 
-    def conditional(noisy: Tensor, sigma: Tensor) -> Tensor:
-        return denoise(network, noisy, sigma, label)
-
     def leaning(noisy: Tensor, sigma: Tensor) -> Tensor:
+        if not (guidance and GUIDED[0] <= float(sigma[0]) <= GUIDED[1]):
+            return denoise(network, noisy, sigma, label)
         labels = torch.cat([label, torch.full_like(label, null)])
         clean, plain = denoise(network, torch.cat([noisy, noisy]), torch.cat([sigma, sigma]), labels).chunk(2)
         return clean + guidance * (clean - plain)
 
-    return leaning if guidance else conditional
+    return leaning
 
 
 def heun(denoiser: Denoiser, noise: Tensor, sigmas: Tensor) -> Tensor:
@@ -142,7 +144,7 @@ def heun(denoiser: Denoiser, noise: Tensor, sigmas: Tensor) -> Tensor:
         return (image - denoiser(image, sigma.expand(len(image)))) / sigma
 
     image = noise * sigmas[0]
-    for now, then in zip(sigmas[:-2], sigmas[1:-1], strict=True):
+    for now, then in pairwise(sigmas[:-1]):
         first = slope(image, now)
         second = slope(image + (then - now) * first, then)
         image = image + (then - now) * (first + second) / 2

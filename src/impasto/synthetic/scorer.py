@@ -24,7 +24,7 @@ Scorer = Callable[[Tensor], Tensor]  # uint8 [N, 3, H, W] -> class probabilities
 
 _NETWORK = Model(name="wrn", depth=10, width=1, stem_stride=2, dropout=0.0, activation="relu")
 _BATCH, _RATE, _PADDING = 128, 0.1, 2
-_STEPS, _EPOCHS = 400, 10  # whichever is longer
+_STEPS, _EPOCHS = 300, 10  # whichever is longer
 _PRECISION = {"cpu": "auto", "cuda": "bf16"}  # fp16 would need its gradients scaled
 
 

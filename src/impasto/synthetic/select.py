@@ -35,7 +35,7 @@ class Selection:
     manifest: dict[str, Any]
 
 
-def score(file: Path, labels: np.ndarray, scorer: Scorer, device: torch.device, chunk: int = 2048) -> np.ndarray:
+def score(file: Path, labels: np.ndarray, scorer: Scorer, device: torch.device, chunk: int = 512) -> np.ndarray:
     """The scorer's probability of each image's own label, float32 [P].
 
     The file is mapped anew for each chunk: pages of a mapping that stays open count as memory of the process,

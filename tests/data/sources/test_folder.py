@@ -1,0 +1,281 @@
+"""Folders of images: modes, rotation, layouts, and what is wrong with a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from impasto.config.dataset import Dataset
+from impasto.data.images import Images
+from impasto.data.sources.folder import SUFFIXES, read_image, read_images, read_tree
+from impasto.data.sources.registry import fetch
+from impasto.errors import ImpastoError
+
+SIZE = 16
+RED = np.array([200, 30, 90])
+
+
+def dataset(root: Path, **changes: Any) -> Dataset:
+    values = {"name": "folder", "root": str(root), "size": SIZE, "test": 0.25, "validation": 0.1, "seed": 0}
+    return Dataset.model_validate(values | changes)
+
+
+def noise(width: int = SIZE, height: int = SIZE, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def put(path: Path, image: Image.Image | None = None, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (image or noise(seed=sum(path.name.encode()))).save(path, **options)
+    return path
+
+
+def classes(root: Path, names: tuple[str, ...] = ("a", "b"), n: int = 4) -> Path:
+    for name in names:
+        for index in range(n):
+            put(root / name / f"{name}{index}.png")
+    return root
+
+
+def expect(file: Path, rgb: np.ndarray, tolerance: float = 0.5) -> None:
+    """The file is one colour, or the given HWC pixels."""
+    found = read_image(file, SIZE).astype(float).transpose(1, 2, 0)
+    assert found.shape == (SIZE, SIZE, 3)
+    assert np.abs(found - rgb).max() <= tolerance
+
+
+def test_an_image_of_the_right_size_is_left_alone(tmp_path: Path) -> None:
+    found = read_image(put(tmp_path / "a.png", noise()), SIZE)
+    assert found.dtype == np.uint8 and np.array_equal(found, np.asarray(noise()).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "CMYK", "L", "1", "P", "LA", "I;16", "I", "F", "YCbCr"])
+def test_any_mode_shows_what_it_holds(tmp_path: Path, mode: str) -> None:
+    """One even colour, or its grey, survives whatever the mode."""
+    lossy = {"CMYK": 1, "YCbCr": 3}.get(mode, 0.5)
+    suffix = ".tiff" if mode in {"CMYK", "F", "I", "YCbCr"} else ".png"
+    coloured = mode in {"RGB", "RGBA", "CMYK", "P", "YCbCr"}
+    if mode in {"I;16", "I"}:
+        image = Image.fromarray(np.full((SIZE, SIZE), 128 * 257, np.uint16)).convert(mode)
+        wanted = np.full(3, 128)
+    elif mode == "F":
+        image, wanted = Image.fromarray(np.full((SIZE, SIZE), 0.3, np.float32)), np.full(3, 255)
+    elif mode == "1":
+        image, wanted = Image.new("1", (SIZE, SIZE), 1), np.full(3, 255)
+    else:
+        even = Image.new("RGB", (SIZE, SIZE), tuple(RED))
+        image = even.quantize() if mode == "P" else even.convert(mode)
+        wanted = RED if coloured else np.full(3, np.asarray(Image.new("RGB", (1, 1), tuple(RED)).convert("L"))[0, 0])
+    expect(put(tmp_path / f"a{suffix}", image), wanted, lossy)
+
+
+def test_every_level_of_a_16_bit_image_is_that_of_its_8_bit_one(tmp_path: Path) -> None:
+    """v and 257 v are the same grey."""
+    levels = np.arange(256, dtype=np.uint16).reshape(SIZE, SIZE)
+    file = put(tmp_path / "a.png", Image.fromarray(levels * 257))
+    expect(file, np.repeat(levels[:, :, None], 3, 2), 0)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "L", "RGB", "LA"])
+def test_what_is_transparent_turns_white(tmp_path: Path, mode: str) -> None:
+    """The left half is transparent."""
+    if mode in {"RGBA", "LA"}:
+        image = Image.new(mode, (SIZE, SIZE), (0, 0, 0, 255) if mode == "RGBA" else (0, 255))
+        image.paste((9, 9, 9, 0) if mode == "RGBA" else (9, 0), (0, 0, SIZE // 2, SIZE))
+        file = put(tmp_path / "a.png", image)
+    else:
+        image = Image.new(mode, (SIZE, SIZE), 0)
+        image.paste(7 if mode != "RGB" else (7, 7, 7), (0, 0, SIZE // 2, SIZE))
+        if mode == "P":
+            image.putpalette([0] * 768)
+        file = put(tmp_path / "a.png", image, transparency=7 if mode != "RGB" else (7, 7, 7))
+    wanted = np.zeros((SIZE, SIZE, 3))
+    wanted[:, : SIZE // 2] = 255
+    expect(file, wanted)
+
+
+def test_half_transparent_is_half_white(tmp_path: Path) -> None:
+    expect(put(tmp_path / "a.png", Image.new("RGBA", (SIZE, SIZE), (0, 0, 0, 128))), np.full(3, 127), 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    upright = np.asarray(noise())
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    expect(put(tmp_path / "a.png", Image.fromarray(np.ascontiguousarray(stored)), exif=exif), upright)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(width=st.integers(1, 70), height=st.integers(1, 70), size=st.sampled_from([16, 20, 64]))
+def test_any_size_becomes_the_size_asked_for(tmp_path: Path, width: int, height: int, size: int) -> None:
+    found = read_image(put(tmp_path / "a.png", Image.new("RGB", (width, height), (7, 8, 9))), size)
+    assert found.shape == (3, size, size) and (found == np.array([7, 8, 9])[:, None, None]).all()
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_the_middle_square_is_kept_unstretched(tmp_path: Path, wide: bool) -> None:
+    """Three squares in a row, the middle one with a frame of one eighth of its side."""
+    pixels = np.zeros((64, 192, 3), np.uint8)
+    pixels[:, 64:128], pixels[8:56, 72:120] = 100, 200
+    file = put(tmp_path / "a.png", Image.fromarray(pixels if wide else pixels.transpose(1, 0, 2)))
+    found = read_image(file, 32)[0]
+    assert (found[6:-6, 6:-6] == 200).all() and (np.abs(found[1, 1:-1].astype(int) - 100) < 12).all()
+    assert (np.abs(found[1:-1, 1].astype(int) - 100) < 12).all()
+
+
+def test_shrinking_averages(tmp_path: Path) -> None:
+    """A fine checkerboard turns grey; without antialiasing it would stay black and white."""
+    board = 255 * (np.indices((128, 128)).sum(0) % 2).astype(np.uint8)
+    expect(put(tmp_path / "a.png", Image.fromarray(board)), np.full(3, 127.5), 3)
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES))
+def test_every_suffix_is_read_in_either_case(tmp_path: Path, suffix: str) -> None:
+    even = Image.new("RGB", (SIZE, SIZE), tuple(RED))
+    for name in (f"a{suffix}", f"b{suffix.upper()}"):
+        put(tmp_path / "one" / name, even)
+    put(tmp_path / "two" / "c.png")
+    found = read_tree(tmp_path, SIZE)
+    assert found.counts() == {"one": 2, "two": 1}
+    assert np.abs(found.pixels[:2].mean((2, 3)) - RED).max() < 12
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no image", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a", b"BM" + bytes(60), b"II*\x00" + bytes(40)],
+)
+def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
+    classes(tmp_path)
+    (tmp_path / "b" / "bad.png").write_bytes(content)
+    with pytest.raises(ImpastoError, match=r"bad\.png cannot be read as an image: .*Replace or remove the file"):
+        read_tree(tmp_path, SIZE)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from([".png", ".jpg", ".bmp", ".gif", ".ppm"]),
+    keep=st.floats(0, 1),
+    edits=st.lists(st.tuples(st.floats(0, 0.999), st.integers(0, 255)), max_size=4),
+)
+def test_damage_is_an_error_that_can_be_mended_or_none(
+    tmp_path: Path, suffix: str, keep: float, edits: list[tuple[float, int]]
+) -> None:
+    file = put(tmp_path / f"a{suffix}", noise())
+    content = bytearray(file.read_bytes()[: int(keep * file.stat().st_size)])
+    for place, value in edits if content else ():
+        content[int(place * len(content))] = value
+    file.write_bytes(content)
+    try:
+        assert read_image(file, SIZE).shape == (3, SIZE, SIZE)
+    except ImpastoError as error:
+        assert str(file) in str(error)
+
+
+def test_a_tree_with_its_own_test_split(tmp_path: Path) -> None:
+    classes(tmp_path / "train", n=5)
+    classes(tmp_path / "test", n=2)
+    train, test = fetch(dataset(tmp_path))
+    assert train.counts() == {"a": 5, "b": 5} and test.counts() == {"a": 2, "b": 2}
+    assert np.array_equal(test.pixels[2], read_image(tmp_path / "test" / "b" / "b0.png", SIZE))
+
+
+def test_one_tree_is_divided_by_the_seed(tmp_path: Path) -> None:
+    classes(tmp_path, n=8)
+    train, test = fetch(dataset(tmp_path))
+    assert train.counts() == {"a": 6, "b": 6} and test.counts() == {"a": 2, "b": 2}
+    again, other = fetch(dataset(tmp_path))[1], fetch(dataset(tmp_path, seed=3))[1]
+    assert np.array_equal(again.pixels, test.pixels) and not np.array_equal(other.pixels, test.pixels)
+
+
+def test_the_parts_must_agree_on_their_classes(tmp_path: Path) -> None:
+    classes(tmp_path / "train", ("a", "b", "c"))
+    classes(tmp_path / "test", ("a", "b"))
+    with pytest.raises(ImpastoError, match="class 'c' is in only one of train/ and test/"):
+        fetch(dataset(tmp_path))
+
+
+def test_order_is_that_of_the_names_and_labels_follow(tmp_path: Path) -> None:
+    classes(tmp_path, ("zebra", "ägypten", "Ant", "bee 2"), n=2)
+    found = read_tree(tmp_path, SIZE)
+    assert found.classes == ("Ant", "bee 2", "zebra", "ägypten") and found.labels.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    for row, label in enumerate(found.labels):
+        name = found.classes[label]
+        assert np.array_equal(found.pixels[row], read_image(tmp_path / name / f"{name}{row % 2}.png", SIZE))
+
+
+def test_unicode_and_blanks_in_file_names(tmp_path: Path) -> None:
+    classes(tmp_path)
+    put(tmp_path / "a" / "日本 (1) – ü.png")
+    assert read_tree(tmp_path, SIZE).counts() == {"a": 5, "b": 4}
+
+
+def test_inner_folders_count_and_hidden_and_other_files_do_not(tmp_path: Path) -> None:
+    classes(tmp_path)
+    put(tmp_path / "a" / "inner" / "deep" / "x.png")
+    put(tmp_path / "a" / ".hidden.png")
+    put(tmp_path / "a" / ".thumbs" / "y.png")
+    put(tmp_path / ".cache" / "z.png")
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    (tmp_path / "a" / "folder.png").mkdir()
+    (tmp_path / "README.md").write_text("no class")
+    assert read_tree(tmp_path, SIZE).counts() == {"a": 5, "b": 4}
+
+
+def test_a_class_without_images(tmp_path: Path) -> None:
+    classes(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.txt").write_text("")
+    with pytest.raises(ImpastoError, match=r"class 'empty' has no images .*\.png.* or remove the folder"):
+        read_tree(tmp_path, SIZE)
+
+
+@pytest.mark.parametrize("names", [(), ("only",)])
+def test_fewer_than_two_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
+    classes(tmp_path, names)
+    with pytest.raises(ImpastoError, match=rf"holds {len(names)} class folders"):
+        read_tree(tmp_path, SIZE)
+
+
+@pytest.mark.parametrize("kind", ["missing", "file"])
+def test_a_root_that_is_no_folder(tmp_path: Path, kind: str) -> None:
+    if kind == "file":
+        (tmp_path / "file").write_text("")
+    with pytest.raises(ImpastoError, match=rf"{kind} is no directory .dataset\.root."):
+        fetch(dataset(tmp_path / kind))
+
+
+def test_home_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    classes(tmp_path / "pictures")
+    assert len(fetch(dataset(Path("~/pictures")))[0]) == 6
+
+
+def test_many_files_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads work on chunks; the result is in the order of the files."""
+    monkeypatch.setattr("impasto.data.sources.folder._CHUNK", 3)
+    files = [put(tmp_path / f"{n}.png", Image.new("RGB", (4, 4), (n, 0, 0))) for n in range(10)]
+    assert read_images(files[::-1], SIZE)[:, 0, 0, 0].tolist() == list(range(9, -1, -1))
+
+
+def test_the_result_is_what_the_other_stages_take(tmp_path: Path) -> None:
+    classes(tmp_path / "tree")
+    found = read_tree(tmp_path / "tree", SIZE)
+    found.save(tmp_path / "saved")
+    assert np.array_equal(Images.load(tmp_path / "saved").pixels, found.pixels) and found.source == "image folder tree"

@@ -1,0 +1,241 @@
+"""What every stage shares: one line for faults, exit codes, slices of the parameters, resume keys, timing."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from impasto.cli import app
+from impasto.config.mix import Mix
+from impasto.config.seed import Seed
+from impasto.config.train import Train
+from impasto.errors import ImpastoError
+from impasto.io import read_json, write_text
+from impasto.stages import command as module
+from impasto.stages.command import PARAMS, Out, Params, command, stage, stage_parameters
+from tiny import ROOT
+
+PIPELINE = (
+    "stages:\n  one: {cmd: x, params: [seed, train.averaging, lambda], deps: [data, code.py]}\n  check: {cmd: x}\n"
+)
+
+
+class Record:
+    """Stands for an MLflow run and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.opened: list[tuple[str, Mapping[str, Any], str]] = []
+        self.datasets: list[tuple[Any, ...]] = []
+
+    def dataset(self, *facts: Any) -> None:
+        self.datasets.append(facts)
+
+
+@pytest.fixture
+def record(monkeypatch: pytest.MonkeyPatch) -> Record:
+    made = Record()
+
+    @contextmanager
+    def stage_run(name: str, params: Mapping[str, Any], where: str, inputs: Mapping[str, Path]) -> Iterator[Record]:
+        made.opened.append((name, params, where))
+        yield made
+
+    monkeypatch.setattr(module, "stage_run", stage_run)
+    return made
+
+
+@pytest.fixture
+def pipeline(params: Path) -> Path:
+    """params.yaml, a dvc.yaml, an input and a piece of code."""
+    root = params.parent
+    (root / "dvc.yaml").write_text(PIPELINE)
+    (root / "code.py").write_text("a = 1")
+    (root / "data").mkdir()
+    (root / "data" / "x").write_text("1")
+    return params
+
+
+def call(function: Callable[[], None]) -> Any:
+    """Run a function as a command line program."""
+    program = typer.Typer(pretty_exceptions_enable=False)
+    program.command()(command(function))
+    return CliRunner().invoke(program, [])
+
+
+def raises(error: BaseException) -> Callable[[], None]:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+def test_what_can_be_mended_is_one_line_and_exit_code_2() -> None:
+    done = call(raises(ImpastoError("x is 3", where="params.yaml", remedy="Make it 4.")))
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", "error: x is 3 [params.yaml]. Make it 4.\n")
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_a_folder_that_cannot_be_written(tmp_path: Path, atomic: bool) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "x"
+
+    def function() -> None:
+        write_text(path, "") if atomic else path.write_text("")
+
+    done = call(function)
+    assert done.exit_code == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr and str(path) in done.stderr
+
+
+def test_a_full_disk() -> None:
+    done = call(raises(OSError(errno.ENOSPC, "No space left on device")))
+    assert done.exit_code == 2
+    assert done.stderr == "error: No space left on device [disk]. Check the path, its permissions and the free space.\n"
+
+
+def test_an_interruption_says_how_to_go_on() -> None:
+    done = call(raises(KeyboardInterrupt()))
+    assert done.exit_code == 130
+    assert done.stderr == "interrupted: the same command goes on from the last saved point\n"
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    done = call(raises(ZeroDivisionError("a bug")))
+    assert done.exit_code == 1 and isinstance(done.exception, ZeroDivisionError)
+
+
+def test_a_good_command_is_silent() -> None:
+    done = call(lambda: None)
+    assert (done.exit_code, done.output) == (0, "")
+
+
+def test_options_are_those_of_the_function() -> None:
+    seen: list[tuple[Path, Path]] = []
+
+    @command
+    def made(out: Out, params: Params = PARAMS) -> None:
+        """Says what it does."""
+        seen.append((out, params))
+
+    program = typer.Typer()
+    program.command()(made)
+    assert CliRunner().invoke(program, ["--out", "a/b"]).exit_code == 0
+    assert CliRunner().invoke(program, []).exit_code == 2
+    assert seen == [(Path("a/b"), Path("params.yaml"))]
+    assert "Says what it does" in CliRunner().invoke(program, ["--help"]).stdout
+
+
+def test_a_stage_as_a_program(params: Path) -> None:
+    """`python -m impasto.stages.check`, as dvc.yaml calls it."""
+    params.write_text(params.read_text().replace("\nseed: 0 ", "\nseed: -1 "))
+    run = [sys.executable, "-m", "impasto.stages.check", "--out", "out.txt"]
+    done = subprocess.run(run, cwd=params.parent, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "") and not (params.parent / "out.txt").exists()
+    assert done.stderr.startswith("error: seed = -1: ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("record")
+def test_a_stage_as_a_command(params: Path) -> None:
+    assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
+    first = Path("data/out.txt").read_bytes()
+    params.write_text(params.read_text().replace("lambda_s: 0.5", "lambda_s: 0.6"))
+    assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
+    assert Path("data/out.txt").read_bytes() == first, "the token is the same for every valid file"
+    done = CliRunner().invoke(app, ["check", "--out", "params.yaml/out.txt"])
+    assert done.exit_code == 2 and done.stderr.startswith("error: cannot write params.yaml/out.txt")
+
+
+def test_a_stage_reads_what_it_tracks(pipeline: Path, record: Record) -> None:
+    with stage("one", pipeline, None) as this:
+        assert this.load(Seed).seed == 0 and this.load(Mix).lambda_ == 0.5
+        assert this.load(Train).averaging.anneal == 2
+        with pytest.raises(AttributeError, match=r"train\.epochs is read, but dvc\.yaml does not track it"):
+            _ = this.load(Train).epochs
+    wanted = ["seed", "lambda", "train.averaging.start", "train.averaging.learning_rate", "train.averaging.anneal"]
+    assert [(name, list(leaves), where) for name, leaves, where in record.opened] == [("one", wanted, "impasto digits")]
+
+
+def test_parameters_without_dvc_yaml_and_of_the_check(pipeline: Path) -> None:
+    every = stage_parameters(pipeline, "check")
+    assert len(every) > 70 and every["lambda_s"] == 0.5
+    pipeline.with_name("dvc.yaml").unlink()
+    assert stage_parameters(pipeline, "one") == every
+
+
+@pytest.mark.usefixtures("record")
+def test_a_missing_input_is_told_before_anything_runs(pipeline: Path) -> None:
+    with pytest.raises(ImpastoError, match=r"nowhere does not exist .one.*dvc repro"), stage(
+        "one", pipeline, None, images=Path("nowhere")
+    ):  # fmt: skip
+        pytest.fail("the body ran")
+
+
+def test_inputs_that_are_images_are_logged_as_datasets(pipeline: Path, record: Record) -> None:
+    write_text(Path("images") / "meta.json", '{"source": "somewhere"}')
+    write_text(Path("model") / "meta.json", '{"loss": 1}')
+    with stage("one", pipeline, None, images=Path("images"), model=Path("model"), plain=Path("data")):
+        pass
+    assert record.datasets == [("images", Path("images"), "somewhere", "images")]
+
+
+@pytest.mark.usefixtures("record")
+def test_time_and_memory_are_written_at_the_end(pipeline: Path) -> None:
+    with stage("one", pipeline, Path("metrics/time.json")):
+        assert not Path("metrics/time.json").exists()
+    cost = read_json(Path("metrics/time.json"))
+    assert cost["stage"] == "one" and cost["wall_seconds"] >= 0 and cost["peak_memory_mb"] > 50 and cost["threads"] == 1
+
+
+@pytest.mark.usefixtures("record")
+def test_a_stage_that_fails_writes_no_time(pipeline: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), stage("one", pipeline, Path("time.json")):
+        raise KeyboardInterrupt
+    assert not Path("time.json").exists()
+
+
+def folder(params: Path) -> Path:
+    with stage("one", params, None, data=Path("data")) as this:
+        return this.resume("seed-0").folder
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize(
+    ("what", "old", "new", "same"),
+    [
+        ("params.yaml", "\nseed: 0 ", "\nseed: 1 ", False),
+        ("params.yaml", "anneal: 2 ", "anneal: 3 ", False),
+        ("params.yaml", "\nlambda_s: 0.5 ", "\nlambda_s: 0.6 ", True),
+        ("params.yaml", "epochs: 30", "epochs: 31", True),
+        ("params.yaml", "# px", "# pixels", True),
+        ("data/x", "1", "2", False),
+        ("code.py", "a = 1", "a = 2", False),
+    ],
+)
+def test_a_resume_point_belongs_to_parameters_inputs_and_code(
+    pipeline: Path, what: str, old: str, new: str, same: bool
+) -> None:
+    before, file = folder(pipeline), pipeline.parent / what
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    assert (folder(pipeline) == before) == same
+
+
+@pytest.mark.usefixtures("record")
+def test_a_resume_point_without_dvc_yaml(pipeline: Path) -> None:
+    pipeline.with_name("dvc.yaml").unlink()
+    before = folder(pipeline)
+    (pipeline.parent / "data" / "x").write_text("2")
+    assert folder(pipeline) != before
+
+
+def test_every_stage_of_the_repository_has_its_parameters() -> None:
+    assert set(stage_parameters(ROOT / "params.yaml", "split")) == {"seed", "dataset.validation"}

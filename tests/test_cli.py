@@ -1,0 +1,53 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from impasto.cli import COMMANDS, app
+from tiny import ROOT
+
+
+def invoke(*arguments: str) -> Any:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_help_lists_every_command_in_the_order_of_the_pipeline() -> None:
+    text = invoke("--help").stdout
+    places = [text.index(f"\n  {name} ") for name in COMMANDS]
+    assert places == sorted(places) and all(line in " ".join(text.split()) for _, line in COMMANDS.values())
+
+
+def test_no_arguments_show_the_help() -> None:
+    assert "Commands" in invoke().output
+
+
+def test_every_stage_of_the_pipeline_is_a_command() -> None:
+    stages = list(YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"])
+    assert list(COMMANDS)[: len(stages)] == stages
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_its_options(name: str) -> None:
+    done = invoke(name, "--help")
+    assert done.exit_code == 0 and "--help" in done.stdout and "Usage" in done.stdout
+
+
+def test_an_unknown_command_or_option() -> None:
+    assert invoke("trian").exit_code == 2 and "No such command 'trian'" in invoke("trian").stderr
+    assert invoke("preset", "--whatever").exit_code == 2
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """Typing `impasto --help` must not take seconds."""
+    code = "import sys; from typer.testing import CliRunner; from impasto.cli import app; " \
+           "assert CliRunner().invoke(app, ['--help']).exit_code == 0; " \
+           "sys.exit(', '.join(m for m in ('torch', 'mlflow', 'numpy', 'pydantic') if m in sys.modules) or 0)"  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,95 @@
+"""Predictions of every cell against corruptions applied one by one, and the scores made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from impasto.config.evaluate import Evaluate
+from impasto.corruptions.registry import corrupt
+from impasto.data.images import Images
+from impasto.errors import ImpastoError
+from impasto.evaluation import Predictions, predict_all
+from tiny import CPU, pictures
+from tiny import model as network
+
+NAMES = ("a", "b", "c", "d")
+
+
+def config(**changes: Any) -> Evaluate:
+    values = {
+        "corruptions": ["gaussian_noise", "contrast"],
+        "severities": [1, 5],
+        "table": "cifar",
+        "seed": 4,
+        "bootstrap": 100,
+    }
+    return Evaluate.model_validate(values | changes)
+
+
+def images(n: int = 30) -> Images:
+    pixels, labels = pictures(n)
+    return Images(pixels.repeat(2, 2).repeat(2, 3), labels, NAMES, "made here")
+
+
+def predict(models: dict[str, nn.Module], **changes: Any) -> dict[str, Predictions]:
+    batch = changes.pop("batch", 1000)
+    return predict_all(models, images(), config(**changes), CPU, "fp32", batch)
+
+
+def test_cells_clean_first_then_corruption_by_severity() -> None:
+    found = predict({"one": network().eval()})["one"]
+    assert found.cells == [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 1), ("contrast", 5)]
+    assert found.predicted.shape == found.confidence.shape == (5, 30)
+    assert found.predicted.dtype == np.int64 and found.confidence.dtype == np.float32
+
+
+def test_every_prediction_is_that_of_the_corrupted_image() -> None:
+    model = network().eval()
+    found = predict({"one": model})["one"]
+    pixels = torch.from_numpy(images().pixels)
+    for index, (name, severity) in enumerate(found.cells):
+        shown = corrupt(pixels, name, severity, 4, torch.arange(30), "cifar") if severity else pixels
+        with torch.no_grad():
+            probabilities = model(shown.float() / 255).softmax(1)
+        assert np.array_equal(found.predicted[index], probabilities.argmax(1).numpy())
+        assert np.allclose(found.confidence[index], probabilities.amax(1).numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("batch", [1, 7])
+def test_the_batch_size_does_not_matter(batch: int) -> None:
+    models = {"one": network().eval()}
+    one, other = predict(models)["one"], predict(models, batch=batch)["one"]
+    assert np.array_equal(one.predicted, other.predicted) and np.allclose(one.confidence, other.confidence, atol=1e-5)
+
+
+def test_models_are_measured_side_by_side_as_they_are_alone() -> None:
+    models = {"one": network(seed=1).eval(), "other": network(seed=2).eval()}
+    both = predict(models)
+    assert list(both) == ["one", "other"]
+    for name, model in models.items():
+        assert np.array_equal(predict({name: model})[name].confidence, both[name].confidence)
+    assert not np.array_equal(both["one"].confidence, both["other"].confidence)
+
+
+def test_the_seed_is_that_of_the_noise_alone() -> None:
+    models = {"one": network().eval()}
+    one, other = predict(models)["one"], predict(models, seed=5)["one"]
+    changed = [not np.array_equal(a, b) for a, b in zip(one.confidence, other.confidence, strict=True)]
+    assert changed == [False, True, True, False, False]
+
+
+def test_auto_takes_the_constants_of_the_size() -> None:
+    models = {"one": network().eval()}
+    one, other = predict(models, table="auto")["one"], predict(models, table="cifar")["one"]
+    assert np.array_equal(one.confidence, other.confidence)
+    assert not np.array_equal(predict(models, table="imagenet")["one"].confidence, one.confidence)
+
+
+def test_an_unknown_corruption_is_named() -> None:
+    with pytest.raises(ImpastoError, match="gaussian_noize"):
+        predict({"one": network().eval()}, corruptions=["gaussian_noize"])
