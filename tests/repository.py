@@ -50,7 +50,7 @@ class Repository:
         self.run("git", "config", "user.email", "tests@localhost")
         self.run(sys.executable, "-m", "dvc", "init", "-q")
         self.run(sys.executable, "-m", "dvc", "config", "core.analytics", "false")
-        self.run(sys.executable, "-m", "impasto.cli", "preset", "tiny")
+        self.run(sys.executable, "-m", "impasto", "preset", "tiny")
         self.run("git", "add", "-A")
         self.run("git", "commit", "-q", "-m", "start")
 

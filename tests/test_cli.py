@@ -46,8 +46,12 @@ def test_an_unknown_command_or_option() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     """Typing `impasto --help` must not take seconds."""
-    code = "import sys; from typer.testing import CliRunner; from impasto.cli import app; " \
-           "assert CliRunner().invoke(app, ['--help']).exit_code == 0; " \
-           "sys.exit(', '.join(m for m in ('torch', 'mlflow', 'numpy', 'pydantic') if m in sys.modules) or 0)"  # fmt: skip
+    code = """
+import sys
+from typer.testing import CliRunner
+from impasto.cli import app
+assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+sys.exit(", ".join(name for name in ("torch", "mlflow", "numpy", "pydantic") if name in sys.modules) or 0)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ LAYERS = [
     ("mix", "paintings", "feed", "evaluation", "scores", "fid.curve"),
     ("training",),
     ("finetuning", "report"),
-    ("stages", "commands", "cli"),
+    ("stages", "commands", "cli", "__main__"),
 ]  # fmt: skip
 DOORS = {
     "mlflow": ("tracking",),

@@ -26,10 +26,15 @@ def reference(image: np.ndarray, tolerance: int) -> np.ndarray:
         return all(abs(int(image[c, y, x]) - background[c]) <= tolerance for c in range(3))
 
     out = image.copy()
-    if sum(near(y, x) for y, x in frame) >= 0.9 * len(frame):
+
+    def lone(y: int, x: int) -> bool:
+        around = [(v, u) for v in (y - 1, y, y + 1) for u in (x - 1, x, x + 1) if (v, u) != (y, x)]
+        return all(near(v, u) for v, u in around if 0 <= v < height and 0 <= u < width)
+
+    if tolerance and sum(near(y, x) for y, x in frame) >= 0.9 * len(frame):
         for y in range(height):
             for x in range(width):
-                if near(y, x):
+                if near(y, x) or lone(y, x):
                     out[:, y, x] = background
     return out
 

@@ -116,9 +116,10 @@ def test_chunks_do_not_depend_on_where_sampling_stopped(tmp_path: Path) -> None:
 
 def test_the_label_matters_and_so_does_guidance() -> None:
     noise = torch.randn(3, 3, 8, 8, generator=generator(0, "noise"))
-    first = sample(network(), torch.tensor([0, 0, 0]), noise, SETTINGS)
-    assert not torch.equal(first, sample(network(), torch.tensor([1, 1, 1]), noise, SETTINGS))
-    unguided = SETTINGS.model_copy(update={"guidance": 0.0})
+    guided = SETTINGS.model_copy(update={"sampler_steps": 6})
+    first = sample(network(), torch.tensor([0, 0, 0]), noise, guided)
+    assert not torch.equal(first, sample(network(), torch.tensor([1, 1, 1]), noise, guided))
+    unguided = guided.model_copy(update={"guidance": 0.0})
     assert not torch.equal(first, sample(network(), torch.tensor([0, 0, 0]), noise, unguided))
 
 

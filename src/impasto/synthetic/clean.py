@@ -1,23 +1,25 @@
 """Removing the residual noise that a sampler leaves on even backgrounds.
 
 Faint noise on a background that is perfectly even in the real images is not a matter of looks: a classifier
-trained on it learns to ignore noise, and synthetic images seem to make it robust.
+trained on it learns to ignore noise, and synthetic images seem to make it robust. Lone specks teach the same.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 EVEN = 0.9  # share of the border that must be near its median for a background to count as even
 _FRAME = 2  # width of the border, px
 
 
 def clean(images: Tensor, tolerance: int) -> Tensor:
-    """Set every pixel near an even background to the background.
+    """Set every pixel near an even background, and every lone pixel on it, to the background.
 
     The background is the median of each channel over a border of 2 px. Where at least ``EVEN`` of the border lies
-    within the tolerance of it, the image has an even background; all others are returned as they are.
+    within the tolerance of it, the image has an even background; all others are returned as they are. A pixel is
+    lone if its eight neighbours are all near the background.
 
     Args:
         images: uint8 [N, 3, H, W].
@@ -26,10 +28,14 @@ def clean(images: Tensor, tolerance: int) -> Tensor:
     Returns:
         uint8 [N, 3, H, W].
     """
+    if not tolerance:
+        return images
     background, distance = _background(images)
-    near = distance <= tolerance
-    even = _border(near[:, None])[:, 0].float().mean(1) >= EVEN
-    return torch.where((near & even[:, None, None])[:, None], background[:, :, None, None], images)
+    far = (distance > tolerance)[:, None]
+    even = 1 - _border(far)[:, 0].float().mean(1) >= EVEN
+    crowd = functional.avg_pool2d(far.float(), 3, stride=1, padding=1, divisor_override=1)
+    cleaned = ~far | (crowd == 1)
+    return torch.where(cleaned & even[:, None, None, None], background[:, :, None, None], images)
 
 
 def share_even(images: Tensor, tolerance: int = 1) -> float:

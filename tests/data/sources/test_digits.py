@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from impasto.config.dataset import Dataset
 from impasto.data.images import Images
+from impasto.data.sources import digits
 from impasto.data.sources.digits import CONTRAST, LUMA, colour_pairs, paint
 from impasto.data.sources.registry import SOURCES, fetch
 
@@ -20,8 +23,16 @@ def dataset(**changes: Any) -> Dataset:
     return Dataset.model_validate(values | changes)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """The package's file is a CSV table of two seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "_mnist", cache(digits._mnist))
+        yield
+
+
 @pytest.fixture(scope="module")
-def fetched() -> tuple[Images, Images]:
+def fetched(read_once: None) -> tuple[Images, Images]:
     return fetch(dataset())
 
 
