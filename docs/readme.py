@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -104,6 +105,11 @@ def _put(body: str, match: re.Match[str]) -> str:
 
 if __name__ == "__main__":
     readme = ROOT / "README.md"
+    for name, source in {"strip": "strip", "fid": "frechet"}.items():
+        picture = ROOT / "report" / f"{source}.png"
+        if picture.exists() and "--check" not in sys.argv:
+            (ROOT / "docs" / "images").mkdir(exist_ok=True)
+            shutil.copy(picture, ROOT / "docs" / "images" / f"{name}.png")
     before = readme.read_text(encoding="utf-8")
     after = fill(before)
     if "--check" in sys.argv:

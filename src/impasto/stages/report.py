@@ -11,6 +11,7 @@ from impasto.report.card import render_card
 from impasto.report.data import Evaluation, load_costs, load_curve, load_evaluation, load_frechet, load_material
 from impasto.report.findings import Findings
 from impasto.report.page import draw_plots, load_pictures, render_page
+from impasto.report.panels import strip_png
 from impasto.report.recipe import Recipe
 from impasto.report.strip import Sources, Strip, make_strip
 from impasto.runtime import device
@@ -58,9 +59,10 @@ def report(
         write_text(out / "index.html", render_page(findings, plots, load_pictures(pictures)))
         write_text(out / "model_card.md", render_card(findings))
         write_json(metrics, findings.summary)
-        for name, plot in plots.items():
+        drawn = {name: plot.light for name, plot in plots.items()} | {"strip": strip_png(findings.strip)}
+        for name, png in drawn.items():
             with atomic(out / f"{name}.png") as part:
-                part.write_bytes(plot.light)
+                part.write_bytes(png)
         for path in sorted(out.iterdir()):
             this.run.artifact(path, "report")
         this.run.summary(findings.summary)
