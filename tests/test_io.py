@@ -191,6 +191,7 @@ TREES: list[dict[str, str]] = [
     {"ab": "c"},
     {"a": "b", "c": "d"},
     {"a": "bcd"},
+    {"a": "bc\0\0d"},
     {"d/a": "b"},
     {"a": ""},
 ]

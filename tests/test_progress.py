@@ -60,7 +60,7 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert list(progress.track(20, "train", "epoch", start=10)) == list(range(10, 20))
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
-    assert "train" in text and "20/20" in text and "epoch/s" in text
+    assert "train" in text and "10/20" in text and "20/20" in text and "epoch/s" in text
 
 
 def test_a_bar_ends_with_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

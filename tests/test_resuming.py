@@ -139,6 +139,16 @@ def test_two_runs_have_the_same_bits(root: Path) -> None:
     assert same(one, other)
 
 
+@pytest.mark.usefixtures("often")
+def test_a_save_takes_only_the_newest_paintings(root: Path) -> None:
+    """The others are in the file already; a state that held them all would be large."""
+    config, resume = settings("fp32"), Resume("test")
+    go(from_scratch(config), config, resume)
+    saved = resume.load()
+    assert saved is not None and (resume.folder / "paintings.npy").exists()
+    assert 0 < len(saved["paintings"]["slots"]) < int(saved["paintings"]["painted"].sum())
+
+
 def test_state_is_plain(root: Path) -> None:
     """It opens with ``weights_only``, and forgetting it removes its folder."""
     config, resume = settings("fp32"), Resume("test")

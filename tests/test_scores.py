@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from impasto.evaluation import Cell, Predictions
+from impasto.metrics import calibration_error
 from impasto.scores import accuracies, counts, score, summary
 
 NAMES = ("a", "b", "c")
@@ -54,6 +55,9 @@ def test_scores_by_definition() -> None:
         pytest.approx(min(recall)),
     )
     assert scores["worst_class"] == "c"
+    assert scores["ece_clean"] == pytest.approx(calibration_error(found.confidence[0], right[0]))
+    corrupted = np.concatenate(list(found.confidence[1:])), np.concatenate(list(right[1:]))
+    assert scores["ece_corrupted"] == pytest.approx(calibration_error(*corrupted))
 
 
 def test_intervals_hold_their_score_and_replay() -> None:

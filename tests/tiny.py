@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ruamel.yaml import YAML
 from torch import Tensor, nn
 
 from impasto.config.augment import Augment
@@ -59,6 +60,20 @@ def pictures(n: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.nd
         top, left = half * (label % 4 // 2), half * (label % 2)
         image[:, top : top + half, left : left + half] += 100
     return pixels, labels
+
+
+def change(params: Path, **leaves: Any) -> None:
+    """Set leaves of a parameter file; ``__`` stands for the dot in ``train.epochs``."""
+    yaml = YAML()
+    tree = yaml.load(params)
+    for leaf, value in leaves.items():
+        *sections, name = leaf.split("__")
+        inner = tree
+        for section in sections:
+            inner = inner[section]
+        assert name in inner, leaf
+        inner[name] = value
+    yaml.dump(tree, params)
 
 
 def stream(n: int, classes: int = 4, seed: int = 0) -> Stream:

@@ -91,13 +91,13 @@ def fit(
         validation: held-out original images; they are measured, never trained on or chosen by.
         phases: run one after the other.
         train: momentum, weight decay, label smoothing, clipping and precision.
-        purpose: what the run is for, e.g. ``"train"``; a key of its random draws.
+        purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
         on_epoch: called with the number of the epoch and its row after each epoch.
     """
     loop = Loop(model, feed, phases, train, purpose)
     history = loop.restore(resume.load())
-    for epoch in track(len(loop.schedule), f"{purpose} {feed.seed}", "epoch", start=len(history)):
+    for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
         row = loop.run(epoch) | {
             f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()
         }

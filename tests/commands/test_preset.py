@@ -84,7 +84,7 @@ def test_lists_may_become_empty_or_longer(params: Path) -> None:
         ("seed: {a: 1}", "unknown key 'seed.a'"),
         ("nothing: {a: {b: 1}}", "unknown key 'nothing.a.b'"),
         ("train: {epochs: many}", "train.epochs = 'many'"),
-        ("synthetic: {source: none}", "lambda is 0.5, but synthetic.source is none"),
+        ("lambda: 0.5\nsynthetic: {source: none}", "lambda is 0.5, but synthetic.source is none"),
         ("train: 5", "train = 5"),
         ("- a list", "no mapping"),
         ("a: [1", "no valid YAML"),

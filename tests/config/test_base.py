@@ -19,6 +19,7 @@ from impasto.config.style import Style
 from impasto.config.synthetic import Synthetic
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
+from tiny import change
 
 PIPELINE = """
 stages:
@@ -81,7 +82,7 @@ def test_a_stage_without_parameters_sees_nothing(pipeline: Path) -> None:
 
 
 def test_a_slice_is_still_validated_whole(pipeline: Path) -> None:
-    pipeline.write_text(pipeline.read_text().replace("batch: 128", "batch: -1"))
+    change(pipeline, train__batch=-1)
     with pytest.raises(ImpastoError, match=r"train\.batch = -1"):
         load(pipeline, Train, "one")
 

@@ -22,7 +22,7 @@ from impasto.errors import ImpastoError
 from impasto.io import read_json, write_text
 from impasto.stages import command as module
 from impasto.stages.command import PARAMS, Out, Params, command, stage, stage_parameters
-from tiny import ROOT
+from tiny import ROOT, change
 
 PIPELINE = (
     "stages:\n  one: {cmd: x, params: [seed, train.averaging, lambda], deps: [data, code.py]}\n  check: {cmd: x}\n"
@@ -136,7 +136,7 @@ def test_options_are_those_of_the_function() -> None:
 
 def test_a_stage_as_a_program(params: Path) -> None:
     """`python -m impasto.stages.check`, as dvc.yaml calls it."""
-    params.write_text(params.read_text().replace("\nseed: 0 ", "\nseed: -1 "))
+    change(params, seed=-1)
     run = [sys.executable, "-m", "impasto.stages.check", "--out", "out.txt"]
     done = subprocess.run(run, cwd=params.parent, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "") and not (params.parent / "out.txt").exists()
@@ -147,7 +147,7 @@ def test_a_stage_as_a_program(params: Path) -> None:
 def test_a_stage_as_a_command(params: Path) -> None:
     assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
     first = Path("data/out.txt").read_bytes()
-    params.write_text(params.read_text().replace("lambda_s: 0.5", "lambda_s: 0.6"))
+    change(params, lambda_s=0.625)
     assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
     assert Path("data/out.txt").read_bytes() == first, "the token is the same for every valid file"
     done = CliRunner().invoke(app, ["check", "--out", "params.yaml/out.txt"])
@@ -155,9 +155,10 @@ def test_a_stage_as_a_command(params: Path) -> None:
 
 
 def test_a_stage_reads_what_it_tracks(pipeline: Path, record: Record) -> None:
+    change(pipeline, seed=5, **{"lambda": 0.25}, train__averaging__anneal=4)
     with stage("one", pipeline, None) as this:
-        assert this.load(Seed).seed == 0 and this.load(Mix).lambda_ == 0.5
-        assert this.load(Train).averaging.anneal == 2
+        assert this.load(Seed).seed == 5 and this.load(Mix).lambda_ == 0.25
+        assert this.load(Train).averaging.anneal == 4
         with pytest.raises(AttributeError, match=r"train\.epochs is read, but dvc\.yaml does not track it"):
             _ = this.load(Train).epochs
     wanted = ["seed", "lambda", "train.averaging.start", "train.averaging.learning_rate", "train.averaging.anneal"]
@@ -165,8 +166,9 @@ def test_a_stage_reads_what_it_tracks(pipeline: Path, record: Record) -> None:
 
 
 def test_parameters_without_dvc_yaml_and_of_the_check(pipeline: Path) -> None:
+    change(pipeline, lambda_s=0.625)
     every = stage_parameters(pipeline, "check")
-    assert len(every) > 70 and every["lambda_s"] == 0.5
+    assert len(every) > 70 and every["lambda_s"] == 0.625
     pipeline.with_name("dvc.yaml").unlink()
     assert stage_parameters(pipeline, "one") == every
 
@@ -209,24 +211,26 @@ def folder(params: Path) -> Path:
 
 @pytest.mark.usefixtures("record")
 @pytest.mark.parametrize(
-    ("what", "old", "new", "same"),
+    ("leaf", "value", "same"),
     [
-        ("params.yaml", "\nseed: 0 ", "\nseed: 1 ", False),
-        ("params.yaml", "anneal: 2 ", "anneal: 3 ", False),
-        ("params.yaml", "\nlambda_s: 0.5 ", "\nlambda_s: 0.6 ", True),
-        ("params.yaml", "epochs: 30", "epochs: 31", True),
-        ("params.yaml", "# px", "# pixels", True),
-        ("data/x", "1", "2", False),
-        ("code.py", "a = 1", "a = 2", False),
+        ("seed", 99, False),
+        ("train__averaging__anneal", 99, False),
+        ("lambda_s", 0.99, True),
+        ("train__epochs", 99, True),
     ],
 )
-def test_a_resume_point_belongs_to_parameters_inputs_and_code(
-    pipeline: Path, what: str, old: str, new: str, same: bool
-) -> None:
-    before, file = folder(pipeline), pipeline.parent / what
-    assert old in file.read_text()
-    file.write_text(file.read_text().replace(old, new))
+def test_a_resume_point_belongs_to_the_tracked_parameters(pipeline: Path, leaf: str, value: float, same: bool) -> None:
+    before = folder(pipeline)
+    change(pipeline, **{leaf: value})
     assert (folder(pipeline) == before) == same
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("name", ["data/x", "code.py"])
+def test_a_resume_point_belongs_to_inputs_and_code(pipeline: Path, name: str) -> None:
+    before = folder(pipeline)
+    (pipeline.parent / name).write_text("changed")
+    assert folder(pipeline) != before
 
 
 @pytest.mark.usefixtures("record")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from impasto.config.all import check as check_all
+from pathlib import Path
+
+from impasto.config.all import check as check_sections
+from impasto.config.base import load, nearest
+from impasto.config.evaluate import Evaluate
+from impasto.corruptions.tables import TABLES
+from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
 
@@ -13,9 +19,18 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
     The token is the same for every valid file, so a changed parameter invalidates nothing by itself.
     """
-    check_all(params)
+    check_sections(params)
+    _known_corruptions(params)
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
+
+
+def _known_corruptions(params: Path) -> None:
+    known = sorted({name for table in TABLES.values() for name in table})
+    for name in load(params, Evaluate).corruptions:
+        if name not in known:
+            where = f"{params}: evaluate.corruptions"
+            raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
 
 
 if __name__ == "__main__":

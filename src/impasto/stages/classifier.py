@@ -55,7 +55,7 @@ class Inputs:
         self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
 
     def feed(self, seed: int, folder: Path) -> Feed:
-        """The batches of one run; ``folder`` keeps its paintings until the run is done."""
+        """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done."""
         streams = (self.original, self.synthetic)
         refresh = self._this.load(Style).refresh
         return Feed(

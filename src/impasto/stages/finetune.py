@@ -7,6 +7,7 @@ from impasto.config.finetune import Finetune
 from impasto.config.train import Train
 from impasto.finetuning import phases
 from impasto.models.saved import load_model, save_model
+from impasto.rng import key
 from impasto.runtime import device
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
@@ -34,9 +35,16 @@ def finetune(
 
         def one(seed: int, resume: Resume) -> list[Row]:
             model, config, classes = load_model(base / str(seed), device())
-            feed, log = inputs.feed(seed, resume.folder), logger(this, seed)
+            feed, log = inputs.feed(key(seed, "finetune"), resume.folder), logger(this, seed)
             history = fit(
-                model, feed, inputs.validation, plan, settings, purpose="finetune", resume=resume, on_epoch=log
+                model,
+                feed,
+                inputs.validation,
+                plan,
+                settings,
+                purpose=f"finetune, seed {seed}",
+                resume=resume,
+                on_epoch=log,
             )
             save_model(out / str(seed), model, config, classes, seed=seed)
             return history

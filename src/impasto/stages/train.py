@@ -35,7 +35,9 @@ def train(
             model = build(config, len(inputs.classes), **inputs.statistics, seed=seed).to(device())
             feed, phases = inputs.feed(seed, resume.folder), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
-            history = fit(model, feed, validation, phases, settings, purpose="train", resume=resume, on_epoch=log)
+            history = fit(
+                model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log
+            )
             save_model(out / str(seed), model, config, inputs.classes, seed=seed)
             return history
 
