@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -35,23 +36,24 @@ COLUMNS = ("arm", "clean", "clean_std", "C", "C_std", "minutes")
 
 def main() -> None:
     """Queue what is missing, run it, and write the table."""
-    done = finished()
-    for arm in ARMS:
-        if f"ablation-{arm}" not in done:
+    waiting = dvc("queue", "status")
+    missing = [arm for arm in ARMS if f"ablation-{arm}" not in finished()]
+    for arm in missing:
+        if not re.search(rf"\bablation-{arm}\s", waiting):
             dvc("exp", "run", "--queue", "-n", f"ablation-{arm}", *settings(arm))
-    if set(done) < {f"ablation-{arm}" for arm in ARMS}:
+    if missing:
         dvc("queue", "start", "-j", WORKERS)
         wait()
-    missing = [arm for arm in ARMS if f"ablation-{arm}" not in finished()]
-    if missing:
+    if missing := [arm for arm in ARMS if f"ablation-{arm}" not in finished()]:
         sys.exit(f"error: no result for {', '.join(missing)}; `dvc queue logs ablation-{missing[0]}` tells why")
     write(finished())
 
 
 def settings(arm: str) -> list[str]:
-    """The -S options of an arm: its preset, all seeds, no fine-tuning (it would blur what the arm does)."""
+    """The -S options of an arm: its preset, all seeds, no fine-tuning (it would blur the arm), three severities."""
     seeds = "[" + ",".join(map(str, SEEDS)) + "]"
     leaves = [*overrides(Path("presets") / f"arm-{arm}.yaml"), f"seeds={seeds}", "finetune.stages=[]"]
+    leaves.append("evaluate.severities=[1,3,5]")
     return [word for leaf in leaves for word in ("-S", leaf)]
 
 
@@ -87,15 +89,16 @@ def read(revision: str, path: str) -> Any:
 def write(revisions: dict[str, str]) -> None:
     """The table of arms and the paired differences."""
     scores = {arm: read(revisions[f"ablation-{arm}"], "metrics/evaluate.json") for arm in ARMS}
-    seconds = {arm: read(revisions[f"ablation-{arm}"], "metrics/time/train.json")["wall_seconds"] for arm in ARMS}
-    by_arm = {arm: arm_row(scores[arm]["base"], seconds[arm]) for arm in ARMS}
+    costs = {arm: read(revisions[f"ablation-{arm}"], "metrics/time/train.json") for arm in ARMS}
+    by_arm = {arm: arm_row(scores[arm]["base"], costs[arm]["wall_seconds"]) for arm in ARMS}
+    cost = costs["baseline"]
     pairs = [difference(scores, arm, reference) for arm, reference in PAIRS]
     facts = {
         "n": scores["baseline"]["n"],
         "seeds": list(SEEDS),
         "corruptions": scores["baseline"]["corruptions"],
         "severities": scores["baseline"]["severities"],
-        "hardware": f"{os.cpu_count()} cores ({processor()}), no GPU, {WORKERS} arms at a time",
+        "hardware": f"{cost['cores']} cores ({processor()}), {cost['threads']} threads an arm, {cost['device']}",
     }
     write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})
     write_csv(

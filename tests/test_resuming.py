@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.checkpoint import Resume
+from impasto.checkpoint import Resume, forget_finished
 from impasto.config.train import Train
 from impasto.runtime import runtime
 from impasto.training import Phase, Row, base_phase, fit
@@ -150,10 +150,13 @@ def test_a_save_takes_only_the_newest_paintings(root: Path) -> None:
 
 
 def test_state_is_plain(root: Path) -> None:
-    """It opens with ``weights_only``, and forgetting it removes its folder."""
+    """It opens with ``weights_only``; a finished one stays until another stage starts."""
     config, resume = settings("fp32"), Resume("test")
     go(from_scratch(config), config, resume)
     assert (resume.folder / "state.pt").exists() and resume.load() is not None
-    resume.clear()
+    resume.finish()
+    forget_finished("test")
+    assert resume.load() is not None
+    forget_finished("evaluate")
     assert not resume.folder.exists() and resume.load() is None
-    resume.clear()  # a second time is no error
+    resume.finish()  # a second time is no error

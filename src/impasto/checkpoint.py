@@ -2,22 +2,29 @@
 
 DVC deletes a stage's outputs before it runs the stage again, so the state of an unfinished run lives
 under ``$DVC_ROOT/.resume``, in a folder keyed by a digest of parameters, inputs and code. Another
-parameter is another key: a resumed run can never pick up the state of a different one.
+parameter is another key: a resumed run can never pick up the state of a different one. Two processes
+that do the same at once, as two workers of a queue may, never share a folder.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import pickle
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
+from filelock import FileLock, Timeout
 
 from impasto.io import atomic, digest
 from impasto.runtime import runtime
 from impasto.workspace import main_root
+
+FOLDER = ".resume"
+_DONE = "done"
 
 
 class Resume:
@@ -26,18 +33,31 @@ class Resume:
     Args:
         name: stage and purpose, e.g. ``"train-0"``.
         parts: everything that decides the result (see :func:`impasto.io.digest`).
+
+    Attributes:
+        folder: holds the state, and whatever else the loop keeps. While another process holds it, a private one.
     """
 
     def __init__(self, name: str, *parts: Any) -> None:
-        self.folder: Path = main_root() / ".resume" / f"{name}-{digest(*parts)}"
+        key = f"{name}-{digest(*parts)}"
+        self._lock = FileLock(main_root() / FOLDER / "locks" / f"{key}.lock", is_singleton=True)
+        private = "" if _acquired(self._lock) else f".{os.getpid()}"
+        self.folder: Path = main_root() / FOLDER / f"{key}{private}"
         self._file = self.folder / "state.pt"
         self._saved = time.monotonic()
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state, tensors on the CPU, or None when there is none."""
+        """The last saved state, tensors on the CPU, or None when there is none; a damaged one is told and left."""
         if not self._file.exists():
             return None
-        state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+        import torch  # here: tidying up needs it not, and it takes seconds
+
+        try:
+            state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"warning: {self._file} is damaged ({reason}): starting from the beginning", file=sys.stderr)
+            return None
         return state
 
     def due(self) -> bool:
@@ -46,12 +66,38 @@ class Resume:
 
     def save(self, state: dict[str, Any]) -> None:
         """Save a state of tensors, numbers, strings, lists and dictionaries, atomically."""
+        import torch
+
         content = io.BytesIO()  # a full disk is an OSError for Python and an obscure RuntimeError for torch
         torch.save(state, content)
         with atomic(self._file) as part:
             part.write_bytes(content.getbuffer())
         self._saved = time.monotonic()
 
-    def clear(self) -> None:
-        """Forget the state: the stage's outputs are whole."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def finish(self) -> None:
+        """Mark the state as no longer needed: the outputs are whole, though DVC may not have recorded them yet.
+
+        It goes when the next stage starts (:func:`forget_finished`): a run that is killed before DVC has recorded
+        this one finds it again.
+        """
+        if self.folder.is_dir():
+            (self.folder / _DONE).touch()
+        self._lock.release()
+
+
+def forget_finished(stage: str) -> None:
+    """Remove the finished states of all stages but ``stage``, which may be about to run again."""
+    for mark in (main_root() / FOLDER).glob(f"*/{_DONE}"):
+        if not mark.parent.name.startswith(f"{stage}-"):
+            shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def _acquired(lock: FileLock) -> bool:
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    except OSError:  # an unwritable disk: the first save says so
+        return True
+    return True

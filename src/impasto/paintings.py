@@ -11,6 +11,7 @@ there stands in the saved state as well: a half-written file is completed from t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,9 @@ class Paintings:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         longer, shape = self._file.with_suffix(".part"), (slots, *self._store.shape[1:])
         array = np.lib.format.open_memmap(longer, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # so that a full disk is an error here, and no bus error in an epoch
+            with longer.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, longer.stat().st_size)
         if kept is not None:
             array[: len(kept)] = kept
         array.flush()

@@ -12,19 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from closure import ROOT
 from repository import TINY, Repository
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-PLACES = [Path(os.environ.get("IMPASTO_TEST_DATA", "/nowhere")), ROOT.parent / "shared" / "data"]
 
 
 def data(name: str) -> Path:
-    """A file or folder of development data."""
-    for place in PLACES:
-        if (place / name).exists():
-            return place / name
-    pytest.skip(f"{name} is not here: name its folder in IMPASTO_TEST_DATA")
+    """A file or folder of the images that IMPASTO_TEST_DATA names."""
+    place = Path(os.environ.get("IMPASTO_TEST_DATA", "/nowhere")) / name
+    if not place.exists():
+        pytest.skip(f"{name} is not here: name its folder in IMPASTO_TEST_DATA")
+    return place
 
 
 def go(root: Path, images: Path, *more: str) -> dict[str, object]:

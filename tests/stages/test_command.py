@@ -175,7 +175,7 @@ def test_parameters_without_dvc_yaml_and_of_the_check(pipeline: Path) -> None:
 
 @pytest.mark.usefixtures("record")
 def test_a_missing_input_is_told_before_anything_runs(pipeline: Path) -> None:
-    with pytest.raises(ImpastoError, match=r"nowhere does not exist .one.*dvc repro"), stage(
+    with pytest.raises(ImpastoError, match=r"nowhere does not exist .nowhere.*dvc repro"), stage(
         "one", pipeline, None, images=Path("nowhere")
     ):  # fmt: skip
         pytest.fail("the body ran")

@@ -45,9 +45,9 @@ def _keys(section: type[Section]) -> list[str]:
 
 
 def _agree(found: dict[type[Section], Section], path: Path) -> None:
-    mix, synthetic, style, fid = found[Mix], found[Synthetic], found[Style], found[Fid]
+    dataset, mix, synthetic, style, fid = (found[section] for section in (Dataset, Mix, Synthetic, Style, Fid))
     assert isinstance(mix, Mix) and isinstance(synthetic, Synthetic)
-    assert isinstance(style, Style) and isinstance(fid, Fid)
+    assert isinstance(style, Style) and isinstance(fid, Fid) and isinstance(dataset, Dataset)
     for key, kind, root in (
         ("synthetic.source", synthetic.source, synthetic.root),
         ("style.bank", style.bank, style.root),
@@ -68,6 +68,13 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
             f"synthetic.count is {synthetic.count}, but keep {synthetic.keep} of pool {synthetic.pool} leaves fewer",
             where=str(path),
             remedy="Lower synthetic.count or raise synthetic.pool or synthetic.keep.",
+        )
+    size = dataset.size
+    if synthetic.source == "generator" and size % 8:
+        raise ImpastoError(
+            f"dataset.size is {size}, but the generator needs a multiple of 8",
+            where=str(path),
+            remedy="Change it, or choose another synthetic.source.",
         )
     if synthetic.source != "none" and fid.n > synthetic.count:
         raise ImpastoError(

@@ -69,13 +69,16 @@ class Images:
         return Images(self.pixels[rows], self.labels[rows], self.classes, self.source)
 
 
-def stratified(labels: np.ndarray, share: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def stratified(
+    labels: np.ndarray, share: float, generator: np.random.Generator, classes: tuple[str, ...] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Divide rows at random, the same share of every class.
 
     Args:
         labels: int64 [N].
         share: fraction in (0, 1) that goes to the second part, rounded to the nearest whole image per class.
         generator: source of the permutation.
+        classes: names of the classes, for the error.
 
     Returns:
         Two sorted int64 index arrays that together hold every row once.
@@ -89,7 +92,8 @@ def stratified(labels: np.ndarray, share: float, generator: np.random.Generator)
         count = round(share * len(rows))
         if not 0 < count < len(rows):
             raise ImpastoError(
-                f"class {label} has {len(rows)} images, too few to give a share of {share} away",
+                f"class {classes[label] if classes else label} has {len(rows)} images, too few to give a share of "
+                f"{share} away",
                 where="dataset",
                 remedy="Add images to that class or change dataset.validation or dataset.test.",
             )

@@ -83,7 +83,7 @@ def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Pa
     write_csv(curve, COLUMNS, rows)
     write_json(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
     for resume in resumes.values():
-        resume.clear()
+        resume.finish()
 
 
 def logger(this: Stage, seed: int) -> Callable[[int, Row], None]:

@@ -12,18 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
+from impasto.checkpoint import Resume, forget_finished
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
-from impasto.io import read_json, write_json
+from impasto.io import missing, read_json, write_json
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
-
-if TYPE_CHECKING:
-    from impasto.checkpoint import Resume
 
 P = ParamSpec("P")
 S = TypeVar("S", bound=Section)
@@ -56,9 +54,14 @@ class Stage:
 
     def resume(self, purpose: str) -> Resume:
         """The resume point of one loop, keyed by this stage's parameters, inputs and code."""
-        from impasto.checkpoint import Resume
+        import torch
 
-        return Resume(f"{self.name}-{purpose}", stage_parameters(self.params, self.name), *self._dependencies())
+        from impasto.runtime import device
+
+        carried = [str(device()), torch.get_num_threads()]  # they decide the last bits
+        return Resume(
+            f"{self.name}-{purpose}", carried, stage_parameters(self.params, self.name), *self._dependencies()
+        )
 
     def _dependencies(self) -> list[Any]:
         pipeline = self.params.with_name("dvc.yaml")
@@ -78,11 +81,10 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
         inputs: files and folders that other stages wrote.
     """
     begun = time.monotonic()
+    forget_finished(name)
     for path in inputs.values():
         if not path.exists():
-            raise ImpastoError(
-                f"{path} does not exist", where=name, remedy="Run `dvc repro`: it makes every missing input."
-            )
+            raise missing(path)
     with stage_run(name, stage_parameters(params, name), experiment_name(read_yaml(params)), inputs) as run:
         for path in inputs.values():
             log_dataset(run, path)

@@ -13,7 +13,7 @@ from impasto.config.train import Train
 from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
-from impasto.io import write_csv, write_json, write_npy
+from impasto.io import digest, write_csv, write_json, write_npy
 from impasto.models.saved import load_model
 from impasto.picture import grid, write_png
 from impasto.runtime import device, runtime
@@ -39,13 +39,12 @@ def evaluate(
     """Write the scores of every model, the corruption x severity table and every single prediction."""
     with stage("evaluate", params, timing, images=images, base=base, tuned=tuned) as this:
         config, test, seeds = this.load(Evaluate), Images.load(images), this.load(Seeds).seeds
-        models = {
-            (kind, s): load_model(path / str(s), device())[0]
-            for kind, path in zip(KINDS, (base, tuned), strict=True)
-            for s in seeds
-        }
-        named = {f"{kind}-{seed}": model for (kind, seed), model in models.items()}
-        found = predict_all(named, test, config, device(), this.load(Train).precision)
+        folders = {f"{kind}-{s}": this.inputs[kind] / str(s) for kind in KINDS for s in seeds}
+        weights = {name: digest(folder / "model.safetensors") for name, folder in folders.items()}
+        # Without unfreezing stages both kinds are the same models: each is run once.
+        models = {weights[name]: load_model(folder, device())[0] for name, folder in folders.items()}
+        answers = predict_all(models, test, config, device(), this.load(Train).precision)
+        found = {name: answers[key] for name, key in weights.items()}
         scores = {name: score(p, test.labels, test.classes, config.bootstrap, config.seed) for name, p in found.items()}
         by_kind = {kind: {seed: scores[f"{kind}-{seed}"] for seed in seeds} for kind in KINDS}
         facts = {"n": len(test), "classes": list(test.classes), "corruptions": config.corruptions}
@@ -58,7 +57,7 @@ def evaluate(
         for path in (table, picture):
             this.run.artifact(path)
         if runtime().log_model == "final":
-            this.run.model(models["tuned", seeds[0]], to_device(test.pixels[:2], device()).float() / 255)
+            this.run.model(models[weights[f"tuned-{seeds[0]}"]], to_device(test.pixels[:2], device()).float() / 255)
 
 
 def _write_tables(found: dict[str, Predictions], test: Images, table: Path, folder: Path) -> None:

@@ -21,6 +21,7 @@ from impasto.synthetic.npz import convert_npz
 from impasto.synthetic.quota import interleaved, quotas
 from impasto.synthetic.sample import sample_pool
 from impasto.synthetic.source import folder_pool, no_images
+from impasto.workspace import main_root
 
 COLUMNS, ROWS = 12, 10  # of the picture
 
@@ -30,7 +31,7 @@ def generate(images: In, split: In, out: Out, picture: Out, timing: Out, params:
     """Write the pool as images with labels, and a grid of samples."""
     with stage("generate", params, timing, images=images, split=split) as this:
         config, originals = this.load(Synthetic), Images.load(images)
-        root, resume = Path(config.root or ""), this.resume("generator")
+        root, resume = main_root() / Path(config.root or "").expanduser(), this.resume("generator")
         if config.source == "generator":
             _sample(this, originals, resume).save(out)
         elif config.source == "npz":
@@ -41,7 +42,7 @@ def generate(images: In, split: In, out: Out, picture: Out, timing: Out, params:
         write_png(picture, _sheet(pool))
         this.run.metrics({"pool": len(pool)})
         this.run.artifact(picture)
-        resume.clear()
+        resume.finish()
 
 
 def _sample(this: Stage, originals: Images, resume: Resume) -> Images:

@@ -15,7 +15,7 @@ def split(images: In, out: Out, timing: Out, params: Params = PARAMS) -> None:
     """Write the rows of both splits, stratified by class. What is fitted later sees the training split only."""
     with stage("split", params, timing, images=images) as this:
         originals, share = Images.load(images), this.load(Dataset).validation
-        parts = stratified(originals.labels, share, numpy_generator(this.load(Seed).seed, "split"))
+        parts = stratified(originals.labels, share, numpy_generator(this.load(Seed).seed, "split"), originals.classes)
         rows = dict(zip(("train", "validation"), parts, strict=True))
         for name, part in rows.items():
             write_npy(out / f"{name}.npy", part)

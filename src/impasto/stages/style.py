@@ -38,7 +38,7 @@ def style(images: In, split: In, out: Out, picture: Out, timing: Out, params: Pa
         write_json(out / "meta.json", _log(this, fitted.losses) | {"styles": len(styles)})
         write_png(picture, _sheet(Stylizer(encoder, fitted.decoder, load_bank(out / BANK).to(device())), contents))
         this.run.artifact(picture)
-        resume.clear()
+        resume.finish()
 
 
 def _log(this: Stage, losses: Tensor) -> dict[str, float]:

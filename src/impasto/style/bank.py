@@ -17,6 +17,7 @@ from impasto.style.adain import moments
 from impasto.style.encoders import Encoder
 from impasto.style.folder import folder_styles
 from impasto.style.procedural import procedural_styles
+from impasto.workspace import main_root
 
 _CHUNK = 64  # images encoded at once
 
@@ -85,4 +86,4 @@ def style_images(style: Style, seed: int) -> Tensor:
         raise ImpastoError(
             "style.bank is folder, but style.root is null", where="style.root", remedy="Name a folder of pictures."
         )
-    return folder_styles(Path(style.root), style.count, style.size, style.min_std, seed)
+    return folder_styles(main_root() / Path(style.root).expanduser(), style.count, style.size, style.min_std, seed)

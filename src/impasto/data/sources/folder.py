@@ -14,6 +14,7 @@ from impasto.data.images import Images, stratified
 from impasto.errors import ImpastoError
 from impasto.progress import track
 from impasto.rng import numpy_generator
+from impasto.workspace import main_root
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _CHUNK = 256
@@ -25,7 +26,7 @@ def folder(dataset: Dataset) -> tuple[Images, Images]:
     Raises:
         ImpastoError: the folder is missing, a class is empty or in one part only, or an image is unreadable.
     """
-    root = Path(dataset.root or "").expanduser()
+    root = main_root() / Path(dataset.root or "").expanduser()  # also from a queued experiment's copy
     if not root.is_dir():
         raise ImpastoError(f"{root} is no directory", where="dataset.root", remedy="Name a folder of class folders.")
     if (root / "train").is_dir() and (root / "test").is_dir():
@@ -33,7 +34,9 @@ def folder(dataset: Dataset) -> tuple[Images, Images]:
         _same_classes(train, test, root)
         return train, test
     images = read_tree(root, dataset.size)
-    first, second = stratified(images.labels, dataset.test, numpy_generator(dataset.seed, "folder", "test"))
+    first, second = stratified(
+        images.labels, dataset.test, numpy_generator(dataset.seed, "folder", "test"), images.classes
+    )
     return images.take(first), images.take(second)
 
 
