@@ -57,7 +57,8 @@ def ablation() -> str:
         rows.append(f"| {LABELS[pair['arm']]} − {LABELS[pair['reference']]} | {' | '.join(cells)} |")
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
-        f"of the paired difference (Student t). {table['n']:,} test images, {table['hardware']}."
+        f"of the paired difference (Student t). C at severities {', '.join(map(str, table['severities']))} of ImageNet-C, "
+        f"which are harder than those of CIFAR-C above. {table['n']:,} test images, {table['hardware']}."
     )
 
 
@@ -77,6 +78,25 @@ def times() -> str:
     return "\n".join(rows) + f"\n\n{one['cores']} cores, {one['threads']} threads, {one['device']}."
 
 
+def benchmarks() -> str:
+    """Ratios of `make bench`, each measured in one run."""
+    found = load("benchmarks.json")
+    pool, epoch = found["select_pool"], found["epoch"]
+    rows = [
+        ("TrivialAugment on batches, over torchvision image by image", f"{found['trivial_augment']['ratio']:.1f}x"),
+        ("stylising with cached style statistics, over encoding styles anew", f"{found['stylise']['ratio']:.2f}x"),
+        ("the Fréchet curve in one pass, over 11 passes (CPU time)", f"{found['frechet_curve']['ratio_cpu']:.1f}x"),
+        ("an epoch with NST + TA over a baseline epoch, everything painted anew", f"{epoch['refresh_1_ratio']:.2f}x"),
+        ("the same, a tenth painted anew", f"{epoch['refresh_0.1_ratio']:.2f}x"),
+        (f"selecting from {pool['n']:,} images", f"{pool['total_s']:.0f} s, {pool['peak_mb']:,} MB resident"),
+    ]
+    cores = found["epoch"]["cores"]
+    head = ["| what | measured |", "|---|---|"]
+    return (
+        "\n".join([*head, *(f"| {a} | {b} |" for a, b in rows)]) + f"\n\nMedians, one thread, on {cores} shared cores."
+    )
+
+
 def percent(value: float) -> str:
     """A fraction in percent, one decimal."""
     return f"{100 * value:.1f}"
@@ -88,7 +108,7 @@ def span(interval: list[float], sign: bool = False) -> str:
     return f"[{low}, {high}]"
 
 
-PARTS: dict[str, Callable[[], str]] = {"result": result, "ablation": ablation, "times": times}
+PARTS: dict[str, Callable[[], str]] = {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks}
 
 
 def fill(text: str) -> str:

@@ -173,10 +173,11 @@ def test_mlflow_compares_two_experiments(explored: Repository, ui: str, tmp_path
     ids = "%2C".join(f"%22{chosen[name].info.run_id}%22" for name in ("sweep-1", "sweep-3"))
     url = f"{ui}/#/compare-runs?runs=%5B{ids}%5D&experiments=%5B%22{experiment.experiment_id}%22%5D"
     page = browse(url, tmp_path, "--virtual-time-budget=40000", "--window-size=1600,2400", "--dump-dom")
-    assert "lambda_s" in page and "C" in page
+    assert "lambda_s" in page
     for name in ("sweep-1", "sweep-3"):
         robust = chosen[name].data.metrics["C"]
-        assert re.search(rf"{robust:.3f}"[:5], page), f"{name}: {robust} is not shown"
+        assert f"{robust:.3f}"[:5] in page, f"{name}: {robust} is not shown"
+        assert re.search(rf">\s*{chosen[name].data.params['lambda_s']}\s*<", page), f"{name}: lambda_s is not shown"
     shot = Path(str(tmp_path / "compare.png"))
     browse(url, tmp_path, "--virtual-time-budget=40000", "--window-size=1600,2400", f"--screenshot={shot}")
     assert shot.stat().st_size > 20_000
@@ -198,6 +199,8 @@ def test_a_dead_server_costs_a_warning(ran: Repository) -> None:
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     done = ran.dvc("repro", "-f", "-s", "split", MLFLOW_TRACKING_URI=address)
     assert (done.stdout + done.stderr).count(address) == 1
+    ran.run("git", "checkout", "-q", ".")
+    ran.dvc("checkout", "-q")
 
 
 def test_main_is_up_to_date_again(ran: Repository) -> None:
