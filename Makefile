@@ -13,7 +13,7 @@ help:          ## list the targets
 
 $(STAMP): pyproject.toml requirements.lock
 	test -d $(VENV) || $(PY) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q uv
+	$(VENV)/bin/python -m pip install -q 'uv>=0.8,<1'
 	UV_EXTRA_INDEX_URL="$$($(VENV)/bin/python -m pip config get global.extra-index-url 2>/dev/null)" \
 	  $(VENV)/bin/uv pip install -q --python $(VENV) --index-strategy unsafe-best-match --compile-bytecode \
 	  -r requirements.lock -e .
@@ -42,7 +42,7 @@ ui: $(STAMP)       ## MLflow on localhost
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
 
 deps: $(STAMP)     ## bring the code dependencies in dvc.yaml up to date
-	python tests/closure.py --write || true
+	python tests/closure.py --write
 
 docs: $(STAMP)     ## generated documentation
 	impasto schema --out docs/parameters.md

@@ -57,8 +57,8 @@ def ablation() -> str:
         rows.append(f"| {LABELS[pair['arm']]} − {LABELS[pair['reference']]} | {' | '.join(cells)} |")
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
-        f"of the paired difference (Student t). C at severities {', '.join(map(str, table['severities']))} of ImageNet-C, "
-        f"which are harder than those of CIFAR-C above. {table['n']:,} test images, {table['hardware']}."
+        f"of the paired difference (Student t). C at severities {', '.join(map(str, table['severities']))} of "
+        f"ImageNet-C, which are harder than those of CIFAR-C above. {table['n']:,} test images, {table['hardware']}."
     )
 
 

@@ -58,7 +58,11 @@ class Repository:
         """The environment of a user's shell: the virtual environment first, nothing of DVC's or of ours."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "IMPASTO_", "MLFLOW_", "PYTEST_"))}
         path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-        return kept | {"PATH": path, "PYTHONPATH": str(self.root / "src"), "IMPASTO_QUIET": "1"} | extra
+        return (
+            kept
+            | {"PATH": path, "PYTHONPATH": str(self.root / "src"), "IMPASTO_QUIET": "1", "IMPASTO_THREADS": "1"}
+            | extra
+        )
 
     def run(self, *words: str, check: bool = True, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the repository."""

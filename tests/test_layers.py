@@ -11,7 +11,8 @@ from closure import SOURCE, imports
 
 LAYERS = [
     ("errors", "workspace", "io", "rng", "runtime", "progress", "precision", "picture", "config"),
-    ("data.images", "data.stream", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),
+    ("data.images", "data.decode", "data.stream", "corruptions", "augment", "models", "losses", "metrics", "averaging",
+     "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112"),
     ("mix", "paintings", "feed", "evaluation", "scores", "fid.curve"),

@@ -15,10 +15,11 @@ from torch.optim.swa_utils import SWALR
 from impasto.checkpoint import Resume
 from impasto.config.finetune import Finetune
 from impasto.config.train import Train
+from impasto.data.images import to_unit
 from impasto.feed import Feed
 from impasto.finetuning import phases
 from impasto.models.registry import blocks
-from impasto.training import Phase, Row, base_phase, cosine_restarts, fit, measure, to_input
+from impasto.training import Phase, Row, base_phase, cosine_restarts, fit, measure
 from tiny import CPU, augment, feed, mix, model, stream, train
 
 State = dict[str, Tensor]
@@ -226,7 +227,7 @@ def test_measure_by_hand_and_for_any_batch_size() -> None:
 
 
 def test_input_is_scaled_to_one_in_the_fast_layout() -> None:
-    images = to_input(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8))
+    images = to_unit(torch.full((2, 3, 4, 4), 255, dtype=torch.uint8))
     assert images.eq(1).all() and images.is_contiguous(memory_format=torch.channels_last)
 
 

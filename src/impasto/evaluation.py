@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from impasto.config.evaluate import Evaluate
 from impasto.corruptions.registry import corrupt
-from impasto.data.images import Images, batches
+from impasto.data.images import Images, batches, to_unit
 from impasto.precision import autocast
 from impasto.progress import track
 
@@ -72,7 +72,6 @@ def predict_all(
 
 
 def _predict(model: nn.Module, pixels: Tensor, device: torch.device, precision: str) -> tuple[Tensor, Tensor]:
-    inputs = pixels.to(dtype=torch.float32, memory_format=torch.channels_last) / 255
     with torch.inference_mode(), autocast(precision, device):
-        probability, label = model(inputs).float().softmax(1).max(1)
+        probability, label = model(to_unit(pixels)).float().softmax(1).max(1)
     return probability, label

@@ -20,6 +20,11 @@ def resolve(precision: str, device: torch.device) -> str:
     return "bf16" if device.type == "cpu" and has_bfloat16() else "fp32"
 
 
+def unscaled(device: torch.device) -> str:
+    """The fastest precision of a device whose gradients need no scaling."""
+    return {"cpu": "auto", "cuda": "bf16"}.get(device.type, "fp32")
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """The autocast context of a precision (auto, fp32, bf16, fp16) on a device."""
     dtype = _DTYPES[resolve(precision, device)]

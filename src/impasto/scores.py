@@ -9,6 +9,7 @@ import numpy as np
 
 from impasto.evaluation import Predictions
 from impasto.metrics import (
+    accuracy,
     balanced_accuracy,
     bootstrap_interval,
     calibration_error,
@@ -62,7 +63,7 @@ def accuracies(predictions: Predictions, labels: np.ndarray) -> dict[str, list[f
     table: dict[str, list[float]] = {}
     for (name, severity), predicted in zip(predictions.cells, predictions.predicted, strict=True):
         if severity:
-            table.setdefault(name, []).append(float(np.mean(predicted == labels)))
+            table.setdefault(name, []).append(accuracy(predicted, labels))
     return table
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from impasto.averaging import WeightAverage, refresh_batch_norm
 from impasto.checkpoint import Resume
 from impasto.config.train import Train
+from impasto.data.images import to_unit
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.losses import cross_entropy
@@ -93,7 +94,8 @@ def fit(
         train: momentum, weight decay, label smoothing, clipping and precision.
         purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
-        on_epoch: called with the number of the epoch and its row after each epoch.
+        on_epoch: called with the number of the epoch and its row after each epoch; again when averaging changed the
+            last row.
     """
     loop = Loop(model, feed, phases, train, purpose)
     history = loop.restore(resume.load())
@@ -112,6 +114,7 @@ def fit(
         with seeded(feed, purpose, "refresh", last):
             refresh_batch_norm(model, (images for images, _ in feed.epoch(last)[1]))
         history[-1] |= {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
+        on_epoch(last, history[-1])
     return history
 
 
@@ -123,15 +126,10 @@ def measure(model: nn.Module, stream: Stream, train: Train, device: torch.device
     with torch.inference_mode(), autocast(train.precision, device):
         for rows in torch.arange(len(stream)).split(batch):
             labels = stream.labels[rows].to(device)
-            logits = model(to_input(stream.gather(rows))).float()
+            logits = model(to_unit(stream.gather(rows))).float()
             loss += cross_entropy(logits, labels, train.label_smoothing) * len(rows)
             correct += (logits.argmax(1) == labels).sum()
     return {"loss": float(loss) / len(stream), "accuracy": float(correct) / len(stream)}
-
-
-def to_input(images: Tensor) -> Tensor:
-    """uint8 [B, 3, H, W] to float32 in [0, 1], in the memory format in which convolutions run fastest."""
-    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from impasto.augment import erase, geometry, trivial
 from impasto.config.augment import Augment
+from impasto.data.images import to_unit
 from impasto.rng import generator
 
 
@@ -66,4 +67,4 @@ def apply(images: Tensor, draws: AugmentDraws, allowed: Tensor) -> Tensor:
         images = trivial.apply(images, kept)
     if draws.erase is not None:
         images = erase.apply(images, draws.erase)
-    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
+    return to_unit(images)

@@ -12,13 +12,12 @@ from torch import Tensor
 from impasto.checkpoint import Resume
 from impasto.config.synthetic import Generator as Settings
 from impasto.errors import ImpastoError
-from impasto.precision import autocast
+from impasto.precision import autocast, unscaled
 from impasto.progress import track
 from impasto.rng import generator, key
 from impasto.synthetic import edm
 from impasto.synthetic.unet import STRIDE, UNet
 
-PRECISION = {"cpu": "auto", "cuda": "bf16"}  # fp16 would need its gradients scaled
 _WARM_UP = 100  # steps over which the learning rate rises
 _MEMORY = 6.94  # exponent of the weight average: its length is about a tenth of the steps so far
 
@@ -105,7 +104,7 @@ def to_signal(images: Tensor) -> Tensor:
 
 def _descend(network: UNet, optimiser: torch.optim.Optimizer, images: Tensor, labels: Tensor, step: Step) -> Tensor:
     rows, draws = step.rows.to(images.device), step.draws.to(images.device)
-    with autocast(PRECISION[images.device.type], images.device):
+    with autocast(unscaled(images.device), images.device):
         loss = edm.loss(network, to_signal(images[rows]), labels[rows], network.classes, draws)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

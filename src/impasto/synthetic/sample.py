@@ -10,12 +10,11 @@ from torch import Tensor
 
 from impasto.config.synthetic import Generator as Settings
 from impasto.io import read_npy, write_npy
-from impasto.precision import autocast
+from impasto.precision import autocast, unscaled
 from impasto.progress import track
 from impasto.rng import generator
 from impasto.synthetic import edm
 from impasto.synthetic.clean import clean
-from impasto.synthetic.fit import PRECISION
 from impasto.synthetic.unet import UNet
 
 CHUNK = 250
@@ -64,7 +63,7 @@ def sample(network: UNet, labels: Tensor, noise: Tensor, settings: Settings) -> 
     device = next(network.parameters()).device
     denoiser = edm.guided(network, labels.to(device), network.classes, settings.guidance)
     noise = noise.to(device, memory_format=torch.channels_last)
-    with autocast(PRECISION[device.type], device):
+    with autocast(unscaled(device), device):
         images = edm.heun(denoiser, noise, edm.schedule(settings.sampler_steps).to(device))
     return clean(to_pixels(images), settings.clean_tolerance)
 

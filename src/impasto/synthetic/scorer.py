@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from impasto.augment import geometry
 from impasto.config.model import Model
+from impasto.data.images import to_unit
 from impasto.models.registry import build
-from impasto.precision import autocast
+from impasto.precision import autocast, unscaled
 from impasto.progress import track
 from impasto.rng import generator
 
@@ -25,7 +26,6 @@ Scorer = Callable[[Tensor], Tensor]  # uint8 [N, 3, H, W] -> class probabilities
 _NETWORK = Model(name="wrn", depth=10, width=1, stem_stride=2, dropout=0.0, activation="relu")
 _BATCH, _RATE, _PADDING = 128, 0.1, 2
 _STEPS, _EPOCHS = 300, 10  # whichever is longer
-_PRECISION = {"cpu": "auto", "cuda": "bf16"}  # fp16 would need its gradients scaled
 
 
 def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Scorer:
@@ -50,8 +50,8 @@ def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Score
         source = generator(seed, "scorer", step)
         rows = torch.randint(len(images), (_BATCH,), generator=source).to(device)
         crops = geometry.draw(_BATCH, padding=_PADDING, flip=0.0, generator=source)
-        with autocast(_PRECISION[device.type], device):
-            logits = model(_to_input(geometry.apply(images[rows], crops)))
+        with autocast(unscaled(device), device):
+            logits = model(to_unit(geometry.apply(images[rows], crops)))
         optimiser.zero_grad(set_to_none=True)
         functional.cross_entropy(logits.float(), labels[rows], label_smoothing=0.1).backward()
         optimiser.step()
@@ -59,15 +59,11 @@ def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Score
 
     @torch.inference_mode()
     def probabilities(batch: Tensor) -> Tensor:
-        with autocast(_PRECISION[device.type], device):
-            logits: Tensor = model(_to_input(batch))
+        with autocast(unscaled(device), device):
+            logits: Tensor = model(to_unit(batch))
         return logits.float().softmax(1)
 
     return probabilities
-
-
-def _to_input(images: Tensor) -> Tensor:
-    return images.to(dtype=torch.float32, memory_format=torch.channels_last).div_(255)
 
 
 def _moments(images: Tensor, sample: int = 10_000) -> tuple[list[float], list[float]]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from impasto.config.dataset import Dataset
+from impasto.data.decode import SUFFIXES, read_image
 from impasto.data.images import Images
-from impasto.data.sources.folder import SUFFIXES, read_image, read_images, read_tree
+from impasto.data.sources.folder import read_images, read_tree
 from impasto.data.sources.registry import fetch
 from impasto.errors import ImpastoError
 

@@ -7,16 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from impasto.config.dataset import Dataset
+from impasto.data.decode import SUFFIXES, image_files, read_image
 from impasto.data.images import Images, stratified
 from impasto.errors import ImpastoError
 from impasto.progress import track
 from impasto.rng import numpy_generator
 from impasto.workspace import main_root
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 _CHUNK = 256
 
 
@@ -53,7 +52,7 @@ def read_tree(root: Path, size: int) -> Images:
             where="dataset.root",
             remedy="Give each class a folder; two at least.",
         )
-    files = {name: _files(root / name) for name in classes}
+    files = {name: image_files(root / name) for name in classes}
     for name, found in files.items():
         if not found:
             raise ImpastoError(
@@ -80,40 +79,6 @@ def read_images(files: list[Path], size: int) -> np.ndarray:
             for row, image in zip(rows, pool.map(lambda row: read_image(files[row], size), rows), strict=True):
                 pixels[row] = image
     return pixels
-
-
-def read_image(file: Path, size: int) -> np.ndarray:
-    """Decode one file of any mode and size into uint8 [3, size, size]: turned upright, made RGB over
-    white where transparent, centre-cropped to a square and resized with antialiasing (Lanczos).
-
-    Raises:
-        ImpastoError: the file is no readable image.
-    """
-    try:
-        with Image.open(file) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            square = ImageOps.fit(_rgb(upright), (size, size), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ImpastoError(
-            f"{file} cannot be read as an image: {error}", where=str(file.parent), remedy="Replace or remove the file."
-        ) from error
-    return np.asarray(square, np.uint8).transpose(2, 0, 1)
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode in {"I;16", "I;16L", "I;16B", "I", "F"}:
-        levels = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode != "F" else max(float(levels.max()), 1e-9)
-        return Image.fromarray(np.uint8(np.clip(levels / top, 0, 1) * 255)).convert("RGB")
-    if "A" in image.getbands() or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
-    return image.convert("RGB")
-
-
-def _files(root: Path) -> list[Path]:
-    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
 
 
 def _same_classes(train: Images, test: Images, root: Path) -> None:
