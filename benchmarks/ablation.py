@@ -1,7 +1,7 @@
 """Run the arms of the ablation as DVC experiments and tabulate them: `make ablation`.
 
 Every arm is queued as an experiment named `ablation-ARM`; two workers run the queue. Arms that an earlier call
-finished on the same commit are not run again. The table goes to metrics/ablation.json and metrics/ablation.csv;
+finished on the same commit are not run again; ABLATION_BASE names another one. The table goes to metrics/ablation.json and metrics/ablation.csv;
 `make docs` puts it into the README.
 """
 
@@ -66,8 +66,9 @@ def dvc(*arguments: str) -> str:
 
 
 def finished() -> dict[str, str]:
-    """Name -> revision of every finished experiment of the current commit."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    """Name -> revision of every finished experiment of the commit ABLATION_BASE, by default the current one."""
+    base = os.environ.get("ABLATION_BASE", "HEAD")
+    head = subprocess.run(["git", "rev-parse", base], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
     listed = subprocess.run(
         ["git", "for-each-ref", "--format=%(refname) %(objectname)", f"refs/exps/{head[:2]}/{head[2:]}"],
         check=True,
