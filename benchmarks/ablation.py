@@ -1,8 +1,8 @@
 """Run the arms of the ablation as DVC experiments and tabulate them: `make ablation`.
 
 Every arm is queued as an experiment named `ablation-ARM`; two workers run the queue. Arms that an earlier call
-finished on the same commit are not run again; ABLATION_BASE names another one. The table goes to metrics/ablation.json and metrics/ablation.csv;
-`make docs` puts it into the README.
+finished on the same commit are not run again; ABLATION_BASE names another commit. The table goes to
+metrics/ablation.json and metrics/ablation.csv; `make docs` puts it into the README.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def wait(poll: float = 10.0) -> None:
 
 
 def read(revision: str, path: str) -> Any:
-    """A JSON file of an experiment."""
+    """A record of an experiment (see :func:`impasto.io.write_record`)."""
     text = subprocess.run(["git", "show", f"{revision}:{path}"], check=True, text=True, stdout=subprocess.PIPE).stdout
-    return json.loads(text)
+    return json.loads(text)[0]
 
 
 def write(revisions: dict[str, str]) -> None:

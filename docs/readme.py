@@ -24,7 +24,8 @@ LABELS = {
 
 def load(name: str) -> Any:
     """A committed metrics file."""
-    return json.loads((ROOT / "metrics" / name).read_text(encoding="utf-8"))
+    found = json.loads((ROOT / "metrics" / name).read_text(encoding="utf-8"))
+    return found[0] if isinstance(found, list) else found
 
 
 def result() -> str:

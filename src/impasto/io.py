@@ -68,6 +68,27 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def write_record(path: Path, value: Mapping[str, Any]) -> None:
+    """Write details of a result, as a JSON list of one record.
+
+    DVC restores such a file with the stage's other results only if it is declared a metric, and `dvc exp show` would
+    make a column of every number in it; from a list it makes none.
+    """
+    write_json(path, [value])
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_record` wrote.
+
+    Raises:
+        ImpastoError: the file is missing or is no such record.
+    """
+    found = read_json(path)
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
+        raise ImpastoError(f"{path} is no list of one record", where=str(path), remedy=f"Delete it and run {_RERUN}.")
+    return found[0]
+
+
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write dictionaries as a CSV table with a header row."""
     with atomic(path) as part, part.open("w", newline="", encoding="utf-8") as file:

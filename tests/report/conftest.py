@@ -20,7 +20,7 @@ from impasto.data.images import Images
 from impasto.data.sources.digits import paint
 from impasto.evaluation import Predictions
 from impasto.fid.curve import FrechetCurve, grid
-from impasto.io import write_csv, write_json, write_npy
+from impasto.io import write_csv, write_json, write_npy, write_record
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.picture import grid as sheet
@@ -72,7 +72,7 @@ def _write_run(
     _write_scores(at, seeds, classes, params["evaluate"], draws)
     _write_curves(at, seeds, params, draws)
     curve = _curve(params["fid"]) if synthetic else {"points": [], "values": []}
-    write_json(at.fid, curve)
+    write_record(at.fid, curve)
     _write_costs(at.times)
     return at
 
@@ -131,7 +131,7 @@ def _write_scores(
     by_kind = {kind: {seed: scores[kind, seed] for seed in seeds} for kind in ("base", "tuned")}
     facts = {"n": TEST, "classes": classes, "source": "generated"}
     facts |= {name: list(config[name]) for name in ("corruptions", "severities")}
-    write_json(at.evaluation, facts | {kind: summary(one) | {"seeds": one} for kind, one in by_kind.items()})
+    write_record(at.evaluation, facts | {kind: summary(one) | {"seeds": one} for kind, one in by_kind.items()})
     rows = [{"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in counts(p, labels, classes)]
     write_csv(at.corruptions, rows[0], rows)
 
@@ -171,5 +171,5 @@ def _write_costs(folder: Path) -> None:
     walls = {"evaluate": 41.3, "train": 187.4, "generate": 262.8, "style": 92.6, "fid": 21.9, "finetune": 19.2}
     for index, (name, wall) in enumerate({**walls, "download": 3.1, "split": 2.4, "select": 14.0}.items()):
         cost = {"wall_seconds": wall, "cpu_seconds": round(1.8 * wall, 1), "peak_memory_mb": 612 + 97 * index}
-        write_json(folder / f"{name}.json", {"stage": name, **cost, "cores": 8, "threads": 2, "device": "cpu"})
+        write_record(folder / f"{name}.json", {"stage": name, **cost, "cores": 8, "threads": 2, "device": "cpu"})
     shutil.copy(folder / "train.json", folder / "train.json.part")  # not a .json file: left out

@@ -18,7 +18,7 @@ import pytest
 import typer
 from ruamel.yaml import YAML
 
-from impasto.io import read_csv, read_json, write_json
+from impasto.io import read_csv, read_json, read_record, write_record
 from impasto.report import figures
 from impasto.report.page import encode_png
 from impasto.stages import command
@@ -159,7 +159,7 @@ def test_page_asks_the_network_for_nothing(default: Report) -> None:
 
 def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
     at, page, _ = default
-    scores, costs = read_json(at.evaluation), [read_json(path) for path in at.times.glob("*.json")]
+    scores, costs = read_record(at.evaluation), [read_record(path) for path in at.times.glob("*.json")]
     for kind in ("base", "tuned"):
         only = scores[kind]["seeds"]["0"]
         for name in ("clean", "C", "balanced", "worst_class_recall"):
@@ -179,9 +179,9 @@ def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
 
 def test_summary_holds_means_distance_and_shares(run: Callable[..., Report]) -> None:
     at, page, log = run({"lambda_s": 0.44})
-    summary, curve = read_json(at.metrics), read_json(at.fid)
+    summary, curve = read_json(at.metrics), read_record(at.fid)
     last = read_csv(at.train_curve)[-1]
-    scores = read_json(at.evaluation)["tuned"]
+    scores = read_record(at.evaluation)["tuned"]
     distance = 0.6 * curve["values"][4] + 0.4 * curve["values"][5]
     assert summary == {
         "clean": scores["clean"]["mean"],
@@ -210,7 +210,7 @@ def test_unused_synthetic_images_do_not_speak_for_the_run(run: Callable[..., Rep
 
 def test_several_seeds_have_means_and_t_intervals(run: Callable[..., Report]) -> None:
     at, page, _ = run(seeds=(3, 1, 2))
-    scores, summary = read_json(at.evaluation)["tuned"], read_json(at.metrics)
+    scores, summary = read_record(at.evaluation)["tuned"], read_json(at.metrics)
     clean = [one["clean"] for one in scores["seeds"].values()]
     assert summary["clean"] == pytest.approx(np.mean(clean))
     half = 4.302653 * np.std(clean, ddof=1) / np.sqrt(3)  # Student's t, 2 degrees of freedom, 97.5 %
@@ -237,7 +237,7 @@ def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Report]) ->
 
 def test_many_classes_begin_with_the_worst(run: Callable[..., Report]) -> None:
     at, page, _ = run(classes=tuple(f"class-{index:02d}" for index in range(25)))
-    recall = read_json(at.evaluation)["tuned"]["seeds"]["0"]["recall"]
+    recall = read_record(at.evaluation)["tuned"]["seeds"]["0"]["recall"]
     shown = re.findall(r"(class-\d\d) \d", page.text.split("Class by class")[1].split(" Time ")[0])
     assert [recall[name] for name in shown] == sorted(recall.values()) and "other 5 classes" in page.text
 
@@ -254,7 +254,7 @@ def test_card_opens_with_metadata_that_a_hub_can_read(default: Report) -> None:
     _, head, body = (at.out / "model_card.md").read_text().split("---\n", 2)
     facts = YAML(typ="safe").load(head)
     measured = {one["name"]: one["value"] for one in facts["model-index"][0]["results"][0]["metrics"]}
-    scores = read_json(at.evaluation)["tuned"]
+    scores = read_record(at.evaluation)["tuned"]
     assert measured == {name: scores[name]["mean"] for name in ("clean", "C")}
     table = [line for line in body.splitlines() if line.startswith("|")]
     assert len(table) == 8 and {line.count("|") for line in table} == {4}
@@ -274,5 +274,5 @@ def test_a_missing_metric_is_an_error_in_one_line(copy: SimpleNamespace, capsys:
 
 def test_official_corruptions_are_named(default: Report, copy: SimpleNamespace) -> None:
     assert "severity constants of CIFAR-10-C" in default[1].text
-    write_json(copy.evaluation, {**read_json(copy.evaluation), "source": "CIFAR-10-C, official files"})
+    write_record(copy.evaluation, {**read_record(copy.evaluation), "source": "CIFAR-10-C, official files"})
     assert "The corrupted images: CIFAR-10-C, official files." in again(copy).text

@@ -30,7 +30,7 @@ def go(root: Path, images: Path, *more: str) -> dict[str, object]:
     leaves = ["dataset.name=folder", f"dataset.root={images}", "augment.flip=true", *more]
     repository.dvc("exp", "run", *(word for leaf in leaves for word in ("-S", leaf)))
     assert (root / "report" / "index.html").stat().st_size > 50_000
-    found: dict[str, object] = json.loads((root / "metrics" / "evaluate.json").read_text())
+    found: dict[str, object] = json.loads((root / "metrics" / "evaluate.json").read_text())[0]
     return found
 
 

@@ -19,7 +19,7 @@ from impasto.config.mix import Mix
 from impasto.config.seed import Seed
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
-from impasto.io import read_json, write_text
+from impasto.io import read_record, write_text
 from impasto.stages import command as module
 from impasto.stages.command import PARAMS, Out, Params, command, stage, stage_parameters
 from tiny import ROOT, change
@@ -193,7 +193,7 @@ def test_inputs_that_are_images_are_logged_as_datasets(pipeline: Path, record: R
 def test_time_and_memory_are_written_at_the_end(pipeline: Path) -> None:
     with stage("one", pipeline, Path("metrics/time.json")):
         assert not Path("metrics/time.json").exists()
-    cost = read_json(Path("metrics/time.json"))
+    cost = read_record(Path("metrics/time.json"))
     assert cost["stage"] == "one" and cost["wall_seconds"] >= 0 and cost["peak_memory_mb"] > 50 and cost["threads"] == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from importlib import import_module
@@ -16,7 +15,7 @@ from PIL import Image
 
 from impasto.commands.preset import apply
 from impasto.data.images import Images
-from impasto.io import read_csv, read_json, read_npy
+from impasto.io import read_csv, read_json, read_npy, read_record
 from tiny import ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -103,7 +102,7 @@ def test_style_and_fid(home: Path) -> None:
     call("style")
     assert read_json(Path("models/style/meta.json"))["styles"] == 6
     call("fid")
-    found = read_json(Path("metrics/fid.json"))
+    found = read_record(Path("metrics/fid.json"))
     assert found["points"] == [0.0, 0.5, 1.0] and found["n"] == 120 and all(v > 0 for v in found["values"])
     assert [float(row["distance"]) for row in read_csv(Path("metrics/fid.csv"))] == found["values"]
 
@@ -116,12 +115,12 @@ def test_train_and_finetune(home: Path) -> None:
     assert all(float(row["share_synthetic"]) == pytest.approx(0.5, abs=0.01) for row in curve)
     weights = {path.parent: path.read_bytes() for path in Path("models").glob("*/*/model.safetensors")}
     assert len(set(weights.values())) == 4, "two seeds, trained and tuned, are four different models"
-    assert not list(Path(".resume").glob("*"))
+    assert not list(Path(".resume").glob("train*")), "forgotten once the next stage has started"
 
 
 def test_evaluate_and_report(home: Path) -> None:
     call("evaluate")
-    scores = json.loads(Path("metrics/evaluate.json").read_text())
+    scores = read_record(Path("metrics/evaluate.json"))
     table = [row for row in read_csv(Path("metrics/corruptions.csv")) if row["model"] == "tuned-1"]
     assert len(table) == 1 + 2 * 2 and all(int(row["n"]) == 60 for row in table)
     corrupted = [int(row["correct"]) / 60 for row in table if row["corruption"] != "clean"]
@@ -149,7 +148,7 @@ def test_no_synthetic_images(home: Path, tmp_path: Path) -> None:
     Path("params.yaml").write_text(text)
     for stage in ("generate", "select", "fid"):
         call(stage)
-    assert read_json(Path("metrics/fid.json")) == {"points": [], "values": []}
+    assert read_record(Path("metrics/fid.json")) == {"points": [], "values": []}
     for refused in ("check", "train"):
         with pytest.raises(typer.Exit):
             call(refused)

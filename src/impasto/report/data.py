@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from impasto.fid.curve import FrechetCurve
-from impasto.io import read_csv, read_json, read_npy
+from impasto.io import read_csv, read_json, read_npy, read_record
 
 SCORES = ("clean", "C", "balanced", "worst_class_recall", "ece_clean", "ece_corrupted")
 SHARES = ("share_synthetic", "share_stylised_o", "share_stylised_s")
@@ -84,7 +84,7 @@ class Material(NamedTuple):
 
 def load_evaluation(scores: Path, corruptions: Path) -> Evaluation:
     """Read ``metrics/evaluate.json`` and ``metrics/corruptions.csv``."""
-    found = read_json(scores)
+    found = read_record(scores)
     kinds = {kind: found[kind] for kind in ("base", "tuned")}
     by_seed = {kind: list(one["seeds"].values()) for kind, one in kinds.items()}
     return Evaluation(
@@ -111,13 +111,13 @@ def load_curve(path: Path) -> Curve:
 
 def load_frechet(path: Path) -> FrechetCurve | None:
     """Read ``metrics/fid.json``; None where there were no synthetic images to measure."""
-    found = read_json(path)
+    found = read_record(path)
     return FrechetCurve(**found) if found["points"] else None
 
 
 def load_costs(folder: Path) -> list[Cost]:
     """Read ``metrics/time/*.json``, in the order in which the stages run."""
-    found = [Cost(**read_json(path)) for path in sorted(folder.glob("*.json"))]
+    found = [Cost(**read_record(path)) for path in sorted(folder.glob("*.json"))]
     return sorted(found, key=lambda cost: STAGES.index(cost.stage) if cost.stage in STAGES else len(STAGES))
 
 

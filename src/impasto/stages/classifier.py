@@ -18,7 +18,7 @@ from impasto.config.train import Train
 from impasto.data.images import Images
 from impasto.data.stream import Stream
 from impasto.feed import Feed
-from impasto.io import read_json, read_npy, write_csv, write_json
+from impasto.io import read_json, read_npy, write_csv, write_record
 from impasto.paintings import Paintings
 from impasto.precision import resolve
 from impasto.runtime import device
@@ -81,7 +81,7 @@ def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Pa
     histories = {seed: one(seed, resume) for seed, resume in resumes.items()}
     rows = [{"seed": s, "epoch": e} | row for s, history in histories.items() for e, row in enumerate(history)]
     write_csv(curve, COLUMNS, rows)
-    write_json(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
+    write_record(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
     for resume in resumes.values():
         resume.finish()
 

@@ -19,7 +19,7 @@ import typer
 from impasto.checkpoint import Resume, forget_finished
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
-from impasto.io import missing, read_json, write_json
+from impasto.io import missing, read_json, write_record
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
 
@@ -90,7 +90,7 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
             log_dataset(run, path)
         yield Stage(name, params, inputs, run)
         if timing is not None:
-            write_json(timing, {"stage": name, **_cost(begun)})
+            write_record(timing, {"stage": name, **_cost(begun)})
 
 
 def log_dataset(run: StageRun, folder: Path) -> None:

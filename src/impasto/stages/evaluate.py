@@ -13,7 +13,7 @@ from impasto.config.train import Train
 from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
-from impasto.io import digest, write_csv, write_json, write_npy
+from impasto.io import digest, write_csv, write_json, write_npy, write_record
 from impasto.models.saved import load_model
 from impasto.picture import grid, write_png
 from impasto.runtime import device, runtime
@@ -50,7 +50,7 @@ def evaluate(
         facts = {"n": len(test), "classes": list(test.classes), "corruptions": config.corruptions}
         facts |= {"severities": config.severities, "source": "generated"}
         result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
-        write_json(out, facts | result)
+        write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
         write_png(picture, _sheet(test, config))
         this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in ("clean", "C")})

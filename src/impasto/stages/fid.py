@@ -14,7 +14,7 @@ from impasto.config.style import Style
 from impasto.data.images import Images
 from impasto.fid.curve import FrechetCurve, draw_uniforms, grid, measure_curve
 from impasto.fid.extractors import extractor, feature_moments
-from impasto.io import read_json, read_npy, write_csv, write_json
+from impasto.io import read_json, read_npy, write_csv, write_record
 from impasto.rng import generator
 from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
@@ -42,7 +42,7 @@ def fid(
         rows = (
             [{"lambda_s": p, "distance": v} for p, v in zip(found.points, found.values, strict=True)] if found else []
         )
-        write_json(out, asdict(found) if found else {"points": [], "values": []})
+        write_record(out, asdict(found) if found else {"points": [], "values": []})
         write_csv(curve, ["lambda_s", "distance"], rows)
         for step, row in enumerate(rows):
             this.run.metrics(row, step=step)
