@@ -24,7 +24,12 @@ LABELS = {
 
 def load(name: str) -> Any:
     """A committed metrics file."""
-    found = json.loads((ROOT / "metrics" / name).read_text(encoding="utf-8"))
+    file = ROOT / "metrics" / name
+    if not file.exists():
+        sys.exit(
+            f"error: {file} does not exist. Run `make repro`, `make ablation` or `make bench`, whichever makes it."
+        )
+    found = json.loads(file.read_text(encoding="utf-8"))
     return found[0] if isinstance(found, list) else found
 
 
@@ -115,13 +120,15 @@ PARTS: dict[str, Callable[[], str]] = {"result": result, "ablation": ablation, "
 def fill(text: str) -> str:
     """The text with every part made anew."""
     for name, make in PARTS.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text = re.sub(pattern, partial(_put, make()), text, flags=re.DOTALL)
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        text, count = re.subn(pattern, partial(_put, make()), text, flags=re.DOTALL)
+        if count != 1:
+            sys.exit(f"error: the README has the part {name!r} {count} times, not once")
     return text
 
 
 def _put(body: str, match: re.Match[str]) -> str:
-    return f"{match[1]}{body}{match[2]}"
+    return f"{match[1]}{body}\n{match[2]}"
 
 
 if __name__ == "__main__":

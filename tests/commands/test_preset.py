@@ -57,7 +57,7 @@ def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     ("overlay", "line"),
     [
         ("lambda_s: 0.75", "lambda_s: 0.75             # probability"),
-        ("dataset: {root: pictures}", "  root: pictures           # folder"),
+        ("style: {size: 48}", "  size: 48                 # px of a style image"),
         ("augment: {trivial: false}", "  trivial: false           # TrivialAugment"),
         ("alpha_s: [0.25, 0.5]", "alpha_s: [0.25, 0.5]       # style strength"),
         ("style: {decoder: {iterations: 7}}", "    iterations: 7          # steps"),

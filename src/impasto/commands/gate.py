@@ -40,7 +40,8 @@ def gate(
     tolerances: Annotated[Path, typer.Option(help="Tolerance and better direction of each metric.")] = TOLERANCES,
 ) -> None:
     """Compare metrics/summary.json with that of another revision; exit code 1 when one fell too far."""
-    changes = compare(_at(base, summary), read_json(summary), read_yaml(tolerances))
+    now = read_json(summary)
+    changes = compare(_at(base, summary), now, _rules(tolerances))
     print(table(changes, base))
     if any(change.failed for change in changes):
         raise typer.Exit(1)
@@ -75,6 +76,16 @@ def table(changes: list[Change], base: str) -> str:
     return "\n".join(rows)
 
 
+def _rules(path: Path) -> dict[str, Any]:
+    rules = read_yaml(path)
+    for name, rule in rules.items():
+        right = isinstance(rule, dict) and rule.get("better") in {"higher", "lower", "same"}
+        if not right or sum(isinstance(rule.get(kind), int | float) for kind in ("absolute", "relative")) != 1:
+            remedy = "Give it `better` (higher, lower or same) and a number for `absolute` or `relative`."
+            raise ImpastoError(f"the rule of {name} is incomplete", where=str(path), remedy=remedy)
+    return rules
+
+
 def _worse(old: float | None, new: float | None, better: str) -> float:
     if old is None:
         return 0.0
@@ -91,5 +102,8 @@ def _at(base: str, path: Path) -> dict[str, float]:
             where="git",
             remedy="Name a revision that has it, and fetch it first.",
         )
-    values: dict[str, float] = json.loads(done.stdout)
+    try:
+        values: dict[str, float] = json.loads(done.stdout)
+    except ValueError as error:
+        raise ImpastoError(f"{path} is no JSON at {base!r}", where="git", remedy="Name another revision.") from error
     return values

@@ -27,6 +27,7 @@ def preset(
 ) -> None:
     """Overlay a preset: it holds only the leaves that differ."""
     presets = {path.stem: path for path in sorted(params.with_name(FOLDER.name).glob("*.yaml"))}
+    read_yaml(params)  # tells where to stand if it is not there
     if not name:
         print("\n".join(f"{stem:24} {_title(path)}" for stem, path in presets.items()))
     elif name not in presets:

@@ -11,6 +11,7 @@ from impasto.errors import ImpastoError
 from impasto.stages.command import command
 from impasto.tracking.experiments import record_experiments
 from impasto.tracking.push import public, sync
+from impasto.tracking.store import is_server
 
 
 @command
@@ -26,7 +27,8 @@ def track(
     print(f"{record_experiments()} rows added for experiments that ran no stage")
     if action == "sync":
         server = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
-        if not server:
-            raise ImpastoError("no server is named", where="MLFLOW_TRACKING_URI", remedy="Set it or pass --uri.")
+        if not is_server(server):
+            told = f"{public(server)!r} is no http address" if server else "no server is named"
+            raise ImpastoError(told, where="MLFLOW_TRACKING_URI", remedy="Set it or pass --uri http://HOST:PORT.")
         sent, failed = sync(server)
         print(f"{sent} runs sent to {public(server)}, {failed} refused")

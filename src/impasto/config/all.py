@@ -53,10 +53,10 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         ("style.bank", style.bank, style.root),
     ):
         section = key.split(".")[0]
-        if kind in {"folder", "npz"} and not root:
-            raise ImpastoError(
-                f"{key} is {kind}, but {section}.root is null", where=str(path), remedy=f"Set {section}.root."
-            )
+        if (kind in {"folder", "npz"}) != bool(root):
+            state = f"{section}.root is {root!r}" if root else f"{section}.root is null"
+            remedy = f"Change {key} or {section}.root: only a folder or a file has one."
+            raise ImpastoError(f"{key} is {kind}, but {state}", where=str(path), remedy=remedy)
     if mix.lambda_ > 0 and synthetic.source == "none":
         raise ImpastoError(
             f"lambda is {mix.lambda_}, but synthetic.source is none",

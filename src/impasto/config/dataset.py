@@ -32,6 +32,8 @@ class Dataset(Section):
     def _rooted(self) -> Self:
         if self.name == "folder" and not self.root:
             raise ValueError("dataset.name is folder, but dataset.root names no directory")
+        if self.name == "digits" and self.root:
+            raise ValueError("dataset.root is set, but dataset.name is digits: for your images set it to folder")
         if self.name == "digits" and self.size < 28:
             raise ValueError(f"dataset.size is {self.size}, but digits have 28 px")
         return self

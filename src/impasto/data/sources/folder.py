@@ -28,7 +28,12 @@ def folder(dataset: Dataset) -> tuple[Images, Images]:
     root = main_root() / Path(dataset.root or "").expanduser()  # also from a queued experiment's copy
     if not root.is_dir():
         raise ImpastoError(f"{root} is no directory", where="dataset.root", remedy="Name a folder of class folders.")
-    if (root / "train").is_dir() and (root / "test").is_dir():
+    parts = {part: (root / part).is_dir() for part in ("train", "test")}
+    if sum(parts.values()) == 1:
+        there, lacking = sorted(parts, key=lambda part: not parts[part])
+        remedy = f"Add it, or name {root / there} to have a seed divide it."
+        raise ImpastoError(f"{root} has a folder {there!r}, but no {lacking!r}", where="dataset.root", remedy=remedy)
+    if all(parts.values()):
         train, test = (read_tree(root / part, dataset.size) for part in ("train", "test"))
         _same_classes(train, test, root)
         return train, test
