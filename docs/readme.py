@@ -88,8 +88,15 @@ def benchmarks() -> str:
     """Ratios of `make bench`, each measured in one run."""
     found = load("benchmarks.json")
     pool, epoch = found["select_pool"], found["epoch"]
+    trivial = found["trivial_augment"]
     rows = [
-        ("TrivialAugment on batches, over torchvision image by image", f"{found['trivial_augment']['ratio']:.1f}x"),
+        *(
+            (
+                f"TrivialAugment on batches of {n}, over torchvision image by image: tensors, PIL",
+                f"{trivial[f'tensor_over_{n}']:.1f}x, {trivial[f'pil_over_{n}']:.1f}x",
+            )
+            for n in (128, 512)
+        ),
         ("stylising with cached style statistics, over encoding styles anew", f"{found['stylise']['ratio']:.2f}x"),
         ("the Fréchet curve in one pass, over 11 passes (CPU time)", f"{found['frechet_curve']['ratio_cpu']:.1f}x"),
         ("an epoch with NST + TA over a baseline epoch, everything painted anew", f"{epoch['refresh_1_ratio']:.2f}x"),
