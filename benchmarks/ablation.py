@@ -103,7 +103,7 @@ def write(revisions: dict[str, str]) -> None:
         "corruptions": scores["baseline"]["corruptions"],
         "severities": scores["baseline"]["severities"],
         "table": "imagenet",
-        "hardware": f"{cost['cores']} cores ({processor()}), {cost['threads']} threads an arm, {cost['device']}",
+        "hardware": f"{cost['cores']} cores ({processor()}), {cost['threads']} thread(s) an arm, {cost['device']}",
     }
     write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})
     write_csv(
