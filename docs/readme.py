@@ -60,7 +60,7 @@ def ablation() -> str:
     rows += ["", "| difference, paired by seed | clean | C |", "|---|---|---|"]
     for pair in table["pairs"]:
         cells = [f"{100 * pair[n]['mean']:+.1f} {span(pair[n]['interval'], sign=True)}" for n in ("clean", "C")]
-        rows.append(f"| {LABELS[pair['arm']]} − {LABELS[pair['reference']]} | {' | '.join(cells)} |")
+        rows.append(f"| ({LABELS[pair['arm']]}) − ({LABELS[pair['reference']]}) | {' | '.join(cells)} |")
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
         f"of the paired difference (Student t). C at severities {', '.join(map(str, table['severities']))} of "
@@ -87,7 +87,7 @@ def times() -> str:
 def benchmarks() -> str:
     """Ratios of `make bench`, each measured in one run."""
     found = load("benchmarks.json")
-    pool, epoch = found["select_pool"], found["epoch"]
+    pool, epoch = found.get("select_pool"), found["epoch"]
     trivial = found["trivial_augment"]
     rows = [
         *(
@@ -101,8 +101,11 @@ def benchmarks() -> str:
         ("the Fréchet curve in one pass, over 11 passes (CPU time)", f"{found['frechet_curve']['ratio_cpu']:.1f}x"),
         ("an epoch with NST + TA over a baseline epoch, everything painted anew", f"{epoch['refresh_1_ratio']:.2f}x"),
         ("the same, a tenth painted anew", f"{epoch['refresh_0.1_ratio']:.2f}x"),
-        (f"selecting from {pool['n']:,} images", f"{pool['total_s']:.0f} s, {pool['peak_mb']:,} MB resident"),
     ]
+    if pool:  # it writes 3 GB, and may be left out
+        rows.append(
+            (f"selecting from {pool['n']:,} images", f"{pool['total_s']:.0f} s, {pool['peak_mb']:,} MB resident")
+        )
     cores = found["epoch"]["cores"]
     head = ["| what | measured |", "|---|---|"]
     return (
