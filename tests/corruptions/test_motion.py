@@ -14,7 +14,7 @@ LINES = [(table, each) for table in TABLES for each in TABLES[table]["motion_blu
 
 
 def shift_and_add(images: Tensor, angles: Tensor, radius: int, sigma: float) -> np.ndarray:
-    """Unclipped result of the peer, float [B, C, H, W]."""
+    """Result of the peer before truncation, float [B, C, H, W]."""
     rows = images.permute(0, 2, 3, 1).numpy()
     result = [peer._motion_blur(x, radius, sigma, float(angle)) for x, angle in zip(rows, angles, strict=True)]
     return np.stack(result).transpose(0, 3, 1, 2)
@@ -33,12 +33,13 @@ def edge_repeated(image: np.ndarray, angle: float, radius: int, sigma: float) ->
     return total
 
 
-def assert_truncated(result: Tensor, expected: np.ndarray, share: float) -> None:
-    """Equal to the truncated values, but for those that lie on a grey level up to the weights' precision."""
-    difference = result.numpy().astype(int) - np.floor(expected.clip(0, 255)).astype(int)
+def assert_truncated(result: Tensor, expected: np.ndarray) -> None:
+    """Equal to the truncated values, but for the few that lie on a grey level up to the weights' precision."""
+    # The reference's weights sum to 1 up to rounding, which would cost some of its flat areas a level: hence 1e-9.
+    difference = result.numpy().astype(int) - np.floor(expected.clip(0, 255) + 1e-9).astype(int)
     assert np.abs(difference).max() <= 1
     assert np.abs(expected - np.rint(expected))[difference != 0].max(initial=0) < 2e-4
-    assert (difference != 0).mean() <= share
+    assert (difference != 0).mean() <= 2e-3
 
 
 @pytest.mark.parametrize(("table", "parameters"), LINES)
@@ -46,14 +47,13 @@ def test_motion_blur_equals_shift_and_add(images: Tensor, table: str, parameters
     side = SIDES[table]
     generator = torch.Generator().manual_seed(7)
     count = 3 if side > 32 else 8
-    # On flat areas the peer's rounding loses a level here and there, so they are compared on their own below.
     batch = torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
     angles = torch.rand(count, generator=generator, dtype=torch.float64) * 90 - 45
     expected = shift_and_add(batch, angles, *parameters)
-    assert_truncated(motion_blur(batch, angles, *parameters), expected, share=1e-3)
+    assert_truncated(motion_blur(batch, angles, *parameters), expected)
     if side == 32:
         angles = torch.linspace(-44.9, 45, len(images), dtype=torch.float64)
-        assert_truncated(motion_blur(images, angles, *parameters), shift_and_add(images, angles, *parameters), share=1)
+        assert_truncated(motion_blur(images, angles, *parameters), shift_and_add(images, angles, *parameters))
 
 
 def test_on_real_images_few_values_differ(real_images: Tensor) -> None:
@@ -62,8 +62,7 @@ def test_on_real_images_few_values_differ(real_images: Tensor) -> None:
     for parameters in TABLES["cifar"]["motion_blur"]:
         radius, sigma = parameters
         expected = shift_and_add(batch, angles, int(radius), sigma)
-        # Burnt-out areas are flat at 255.
-        assert_truncated(motion_blur(batch, angles, radius, sigma), expected, share=0.05)
+        assert_truncated(motion_blur(batch, angles, radius, sigma), expected)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 40)])
@@ -71,8 +70,8 @@ def test_on_real_images_few_values_differ(real_images: Tensor) -> None:
 def test_lines_longer_than_the_image(size: tuple[int, int], angle: float) -> None:
     batch = torch.randint(0, 256, (2, 3, *size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
     result = motion_blur(batch, torch.tensor([angle, 3.0], dtype=torch.float64), 20, 15)
-    assert_truncated(result[0], edge_repeated(batch[0].numpy(), angle, 20, 15), share=1e-2)
-    assert_truncated(result[1], edge_repeated(batch[1].numpy(), 3.0, 20, 15), share=1e-2)
+    assert_truncated(result[0], edge_repeated(batch[0].numpy(), angle, 20, 15))
+    assert_truncated(result[1], edge_repeated(batch[1].numpy(), 3.0, 20, 15))
 
 
 def test_flat_images_stay_as_they_are() -> None:
@@ -87,9 +86,9 @@ def test_a_dot_is_drawn_out_against_the_angle() -> None:
     dot = torch.zeros(3, 3, 31, 31, dtype=torch.uint8)
     dot[:, :, 15, 15] = 255
     right, down, up = motion_blur(dot, torch.tensor([0.0, 90.0, -90.0], dtype=torch.float64), 4, 3)[:, 0].bool()
-    assert right.nonzero().tolist() == [[15, column] for column in range(8, 16)]
-    assert down.nonzero().tolist() == [[row, 15] for row in range(8, 16)]
-    assert up.nonzero().tolist() == [[row, 15] for row in range(15, 23)]
+    assert right.nonzero().tolist() == [[15, column] for column in range(7, 16)]
+    assert down.nonzero().tolist() == [[row, 15] for row in range(7, 16)]
+    assert up.nonzero().tolist() == [[row, 15] for row in range(15, 24)]
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 32), (33, 47)])

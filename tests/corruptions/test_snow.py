@@ -27,14 +27,14 @@ def layer_of(normals: np.ndarray, mean: float, std: float, factor: float, thresh
 
 
 def snow_on(image: np.ndarray, normals: np.ndarray, angle: float, c: tuple[float, ...]) -> np.ndarray:
-    """One image [H, W, 3]: the benchmark's steps, with ImageMagick's motion blur as truncated shift-and-add."""
+    """One image [H, W, 3] before truncation, with ImageMagick's motion blur as truncated shift-and-add."""
     x = np.array(image, dtype=np.float32) / np.float32(255)
     layer = peer._motion_blur(layer_of(normals, *c[:4]), int(c[4]), c[5], angle)
     # 1e-6: the peer's weights sum to 1 - 1e-16, which would cost flat flakes a level
     layer = np.floor(layer + 1e-6)[..., None] / 255.0
     grey = cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)[..., None]
     x = c[6] * x + (1 - c[6]) * np.maximum(x, grey * 1.5 + 0.5)
-    return np.uint8(np.clip(x + layer + np.rot90(layer, k=2), 0, 1) * 255)
+    return np.clip(x + layer + np.rot90(layer, k=2), 0, 1) * 255
 
 
 def centre(normals: np.ndarray, factor: float) -> np.ndarray:
@@ -53,13 +53,16 @@ def test_snow_is_its_formula(images: Tensor, table: str, parameters: tuple[float
     draws = SnowDraws(torch.from_numpy(centre(normals, parameters[2])), torch.from_numpy(angles))
     result = snow(batch, draws, *parameters, dtype=F64)
     pixels = batch.permute(0, 2, 3, 1).numpy()
-    expected = [snow_on(*each, parameters) for each in zip(pixels, normals, angles, strict=True)]
-    difference = result.permute(0, 2, 3, 1).numpy().astype(int) - np.stack(expected)
-    assert np.abs(difference).max() <= 1
-    assert (difference != 0).mean() < 2e-3
+    expected = np.stack([snow_on(*each, parameters) for each in zip(pixels, normals, angles, strict=True)])
+    differs = result.permute(0, 2, 3, 1).numpy() != np.uint8(expected)
+    assert np.abs(result.permute(0, 2, 3, 1).numpy() - np.floor(expected)).max() <= 1
+    # Equal but for values that lie on a grey level up to the rounding of the benchmark's float32, and some beneath
+    # a flake that does so itself.
+    assert differs.mean() < 5e-3
+    assert (differs & (np.abs(expected - np.rint(expected)) > 1e-4)).mean() < 1e-4
     single = snow(batch, draws, *parameters, dtype=F32).int() - result.int()
     assert single.abs().max() <= 1
-    assert (single != 0).double().mean() < 2e-3
+    assert (single != 0).double().mean() < 5e-3
 
 
 @pytest.mark.parametrize("size", [(16, 16), (17, 40), (32, 32), (224, 224)])
