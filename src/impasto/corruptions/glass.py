@@ -24,7 +24,9 @@ def draw_glass(rng: CounterRng, size: tuple[int, int], parameters: tuple[float, 
     parts = torch.empty(len(halves), 16 // bits, halves.shape[1], dtype=torch.int64, device=halves.device)
     for part in range(16 // bits):
         torch.bitwise_right_shift(halves, bits * part, out=parts[:, part])
-    cells = parts.bitwise_and_(2**bits - 1).mul_(choices).bitwise_right_shift_(bits)
+    cells = parts.bitwise_and_(2**bits - 1)
+    if choices < 2**bits:
+        cells.mul_(choices).bitwise_right_shift_(bits)
     return cells.flatten(1)[:, :count].view(-1, iterations, *size)
 
 
