@@ -20,11 +20,15 @@ _VERTICAL, _HORIZONTAL = 1, 2  # axes of [3, H, W, B]
 @corruption()
 def gaussian_blur(images: Tensor, sigma: float, *, dtype: torch.dtype) -> Tensor:
     """Separable Gaussian of ``sigma`` pixels, cut at 4 sigma, edges replicated; sums in scipy.ndimage's order."""
+    return _batch_first(truncate(smooth(unit(_batch_last(images), dtype), sigma)))
+
+
+def smooth(x: Tensor, sigma: float) -> Tensor:
+    """The Gaussian of :func:`gaussian_blur` on floats [C, H, W, B]."""
     weights = gaussian_taps(sigma, int(4 * sigma + 0.5))
-    x = unit(_extend(_batch_last(images), _VERTICAL, len(weights) - 1), dtype)
-    x = _correlate(x, _VERTICAL, weights)
-    x = _correlate(_extend(x, _HORIZONTAL, len(weights) - 1), _HORIZONTAL, weights)
-    return _batch_first(truncate(x))
+    for axis in (_VERTICAL, _HORIZONTAL):
+        x = _correlate(extend(x, axis, len(weights) - 1, "nearest"), axis, weights)
+    return x
 
 
 def gaussian_taps(sigma: float, reach: int) -> list[float]:
@@ -42,10 +46,20 @@ def _batch_first(images: Tensor) -> Tensor:
     return images.permute(3, 0, 1, 2).contiguous()
 
 
-def _extend(x: Tensor, axis: int, reach: int) -> Tensor:
-    """Repeat the edges of an axis ``reach`` times at both ends."""
+def extend(x: Tensor, axis: int, reach: int, border: str) -> Tensor:
+    """Add ``reach`` positions at both ends: the edge again (``nearest``), or mirrored about it (``reflect``)."""
     length = x.shape[axis]
-    return x.index_select(axis, torch.arange(-reach, length + reach, device=x.device).clamp_(0, length - 1))
+    if border == "reflect" and reach >= length:
+        index = torch.arange(-reach, length + reach, device=x.device).remainder_(2 * length - 2)
+        return x.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
+    result = x.new_empty([side + 2 * reach * (each == axis) for each, side in enumerate(x.shape)])
+    result.narrow(axis, reach, length).copy_(x)
+    nearest = border == "nearest"
+    before = x.narrow(axis, 0, 1) if nearest else x.narrow(axis, 1, reach).flip(axis)
+    after = x.narrow(axis, length - 1, 1) if nearest else x.narrow(axis, length - 1 - reach, reach).flip(axis)
+    result.narrow(axis, 0, reach).copy_(before)
+    result.narrow(axis, reach + length, reach).copy_(after)
+    return result
 
 
 def _correlate(x: Tensor, axis: int, weights: list[float]) -> Tensor:

@@ -8,9 +8,19 @@ import torch
 from torch import Tensor
 
 from impasto import rng
-
-# Each of these declares its corruptions on import.
-from impasto.corruptions import blur, defocus, digital, jpeg, noise, pixelate, weather  # noqa: F401
+from impasto.corruptions import (  # noqa: F401  (each declares its corruptions on import)
+    blur,
+    defocus,
+    digital,
+    glass,
+    jpeg,
+    motion,
+    noise,
+    pixelate,
+    snow,
+    weather,
+    zoom,
+)
 from impasto.corruptions.catalogue import CATALOGUE
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.tables import TABLES, Parameters, table_for
