@@ -86,7 +86,7 @@ def _refined(grid: Tensor, noise: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _wobbles(side: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """w of the level at which each point is set, [side, side]."""
+    """The amplitude w of the level at which each point is set, [side, side]."""
     wobbles = torch.zeros(side, side, dtype=dtype)
     step, wobble = side, _WOBBLE
     while step >= 2:
