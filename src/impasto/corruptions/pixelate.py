@@ -21,7 +21,7 @@ def pixelate(images: Tensor, factor: float) -> Tensor:
     """
     planes, (height, width) = len(images) * 3, images.shape[2:]
     rows, columns = int(height * factor), int(width * factor)
-    x = images.to(torch.int16).view(-1)
+    x = images.to(torch.int16).reshape(-1)
     sizes, index, weights = _boxes(width, columns, planes * height, x.device)
     x = _rounded(_window_sums(x, 0, sizes).index_select(0, index).view(planes, height, columns), weights)
     sizes, index, weights = _boxes(height, rows, 1, x.device)
