@@ -31,11 +31,14 @@ WITHIN_ONE = {"gaussian_blur": 0.0, "defocus_blur": 1e-5, "contrast": 0.03}
 NULL = {
     "gaussian_noise": (0.009, 0.0019),
     "shot_noise": (0.03, 0.0013),
-    "impulse_noise": (0.07, 0.0004),
+    "impulse_noise": (0.07, 0.0008),
     "speckle_noise": (0.02, 0.0017),
     "fog": (0.30, 0.021),
 }
-"""How far two runs of the benchmark's functions are apart on 200 images: mean PSNR in dB, and the distance D."""
+"""How far two runs of the benchmark's functions are apart on 200 images: mean PSNR in dB, and the distance D.
+
+At the constants of CIFAR; D of impulse noise for the larger shares of ImageNet's, its standard deviation at severity 5.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +55,11 @@ def pictures() -> Tensor:
 
 def peer(images: Tensor, name: str, severity: int) -> np.ndarray:
     """The peer's result, one image after the other, uint8 [B, 3, H, W]."""
-    return np.stack(
-        [
-            imagecorruptions.corrupt(image, severity, name).transpose(2, 0, 1)
-            for image in images.permute(0, 2, 3, 1).contiguous().numpy()
-        ]
-    )
+    results = []
+    for index, image in enumerate(images.permute(0, 2, 3, 1).contiguous().numpy()):
+        seed = {"seed": index} if name == "impulse_noise" else {}  # the others draw from numpy's global generator
+        results.append(imagecorruptions.corrupt(image, severity, name, **seed).transpose(2, 0, 1))
+    return np.stack(results)
 
 
 def ours(images: Tensor, name: str, severity: int, draws: Tensor | None = None) -> np.ndarray:

@@ -22,7 +22,7 @@ from impasto.corruptions import (  # noqa: F401  (each declares its corruptions 
     weather,
     zoom,
 )
-from impasto.corruptions.catalogue import CATALOGUE
+from impasto.corruptions.catalogue import CATALOGUE, Corruption
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.tables import TABLES, Parameters, table_for
 from impasto.errors import ImpastoError
@@ -70,11 +70,17 @@ def corrupt(
     key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
     _keep_freed_memory()
     ids, result = ids.to(images.device), torch.empty_like(images, memory_format=torch.contiguous_format)
-    chunk = max(1, _CHUNK_PIXELS.get(images.device.type, 2**16) // (images.shape[2] * images.shape[3]))
+    chunk = _chunk_size(chosen, images)
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
         result[part] = chosen(images[part].contiguous(), CounterRng(key, ids[part]), parameters, work_dtype)
     return result
+
+
+def _chunk_size(chosen: Corruption, images: Tensor) -> int:
+    """Images at a time: few enough for the cache, enough that calls cost little; more where all works on bytes."""
+    fitting = _CHUNK_PIXELS.get(images.device.type, 2**16) // (images.shape[2] * images.shape[3])
+    return max(4, 2 * fitting) if chosen.integer and not chosen.stochastic else max(2, fitting)
 
 
 @cache
