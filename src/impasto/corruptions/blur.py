@@ -2,7 +2,8 @@
 
 Sums are taken tap by tap in a fixed order, with elementwise operations alone: a flat area lands exactly on a grey
 level, and truncation would turn the rounding noise of a matrix product, which varies with batch size and device,
-into a difference of a whole level. Inside, the batch is the last axis, so that shifted views stay contiguous runs.
+into a difference of a whole level. Inside, the batch of small images is the last axis, so that shifted views stay long
+contiguous runs.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from impasto.corruptions.catalogue import corruption
 from impasto.corruptions.pixels import truncate, unit
 
 _VERTICAL, _HORIZONTAL = 1, 2  # axes of [3, H, W, B]
+_WIDE = 128  # pixels, above which a row is a long enough run by itself
 
 
 @corruption()
 def gaussian_blur(images: Tensor, sigma: float, *, dtype: torch.dtype) -> Tensor:
     """Separable Gaussian of ``sigma`` pixels, cut at 4 sigma, edges replicated; sums in scipy.ndimage's order."""
+    if images.shape[3] >= _WIDE:
+        return truncate(smooth(unit(images.flatten(0, 1)[..., None], dtype), sigma)).view(images.shape)
     return _batch_first(truncate(smooth(unit(_batch_last(images), dtype), sigma)))
 
 
