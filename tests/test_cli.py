@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -55,3 +56,8 @@ sys.exit(", ".join(name for name in ("torch", "mlflow", "numpy", "pydantic") if 
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = invoke("--version")
+    assert done.exit_code == 0 and done.stdout.strip() == version("impasto")

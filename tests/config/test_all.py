@@ -110,6 +110,9 @@ def valid() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "all of the pool", {"synthetic": {"pool": 4000, "count": 4000, "keep": 1.0}}
     yield "a folder", {"dataset": {"name": "folder", "root": "somewhere", "size": 224}}
     yield "no fine-tuning", {"finetune": {"stages": []}}
+    yield "all blocks open", {
+        "finetune": {"stages": [{"open": 5, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"}]}
+    }  # fmt: skip
     yield "WRN-28-4", {"model": {"depth": 28, "width": 4}}
     yield "a folder of synthetic images", {"synthetic": {"source": "folder", "root": "images", "pool": 1}}
 

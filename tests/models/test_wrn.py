@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from impasto.config.model import Model
+from impasto.config.model import BLOCKS, Model
 from impasto.models.normalise import Normalise
 from impasto.models.registry import blocks, build
 from impasto.models.wrn import Block
@@ -146,6 +146,7 @@ def test_initial_weights_follow_from_the_seed_and_leave_the_global_generator_alo
 def test_blocks_run_from_input_to_head_and_hold_every_parameter() -> None:
     model = network()
     parts = blocks(model)
+    assert len(parts) == BLOCKS["wrn"]
     assert [name for name, _ in parts] == ["stem", "stage1", "stage2", "stage3", "head"]
     held = [id(p) for _, part in parts for p in part.parameters()]
     assert held == [id(p) for p in model.parameters()]

@@ -56,6 +56,18 @@ def test_run_is_marked_where_it_is() -> None:
     assert not len(places(frechet_plot(CURVE, None).light, LIGHT.first))
 
 
+def test_other_runs_stand_beside_this_one() -> None:
+    def bluish(*others: tuple[float, float, float]) -> np.ndarray:
+        """Columns that hold the colour of clean accuracy, faint lines included."""
+        png = frechet_plot(CURVE, Mark(0.5, Score(0.9, None), Score(0.7, None), others)).light
+        found = pixels(png).astype(int)
+        return np.flatnonzero(((found[..., 2] - found[..., 0] > 60) & (found[..., 3] > 80)).any(0))
+
+    alone, right, both = bluish(), bluish((1.0, 0.85, 0.65)), bluish((0.0, 0.8, 0.6), (1.0, 0.85, 0.65))
+    assert right.max() > alone.max() and both.max() > alone.max()
+    assert both.min() < right.min()
+
+
 def test_unfreezing_is_shown_only_where_there_was_some() -> None:
     without, with_two = training_plots(curve(4), {}), training_plots(curve(4), curve(2))
     assert set(without) == {"loss", "accuracy"}

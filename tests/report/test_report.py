@@ -23,6 +23,7 @@ from impasto.report import figures
 from impasto.report.page import encode_png
 from impasto.stages import command
 from impasto.stages.report import report
+from impasto.tracking.siblings import Sibling
 
 THIN = "\u202f"
 VOID = {"meta", "img", "source", "br", "link"}
@@ -76,6 +77,10 @@ class Log:
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         self.files.append((path.name, folder))
+
+    def siblings(self, leaf: str) -> list[Sibling]:
+        assert leaf == "lambda_s"
+        return [Sibling(0.125, {"clean": 0.5, "C": 0.25})]
 
     def summary(self, metrics: Mapping[str, Any]) -> None:
         self.final = metrics

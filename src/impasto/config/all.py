@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
-from impasto.config.base import Section, nearest, pick, read_yaml
+from impasto.config.base import S, Section, nearest, pick, read_yaml
 from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
 from impasto.config.fid import Fid
 from impasto.config.finetune import Finetune
 from impasto.config.mix import Mix
-from impasto.config.model import Model
+from impasto.config.model import BLOCKS, Model
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.synthetic import Synthetic
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
+
+Fault = tuple[str, str] | None
+
+
+class Of(Protocol):
+    """From a section's type to its values."""
+
+    def __call__(self, section: type[S], /) -> S: ...
+
 
 #: In the order of params.yaml.
 SECTIONS: tuple[type[Section], ...] = (
@@ -45,9 +55,20 @@ def _keys(section: type[Section]) -> list[str]:
 
 
 def _agree(found: dict[type[Section], Section], path: Path) -> None:
-    dataset, mix, synthetic, style, fid = (found[section] for section in (Dataset, Mix, Synthetic, Style, Fid))
-    assert isinstance(mix, Mix) and isinstance(synthetic, Synthetic)
-    assert isinstance(style, Style) and isinstance(fid, Fid) and isinstance(dataset, Dataset)
+    """What holds between sections; each rule names the first fault, as (what, remedy)."""
+
+    def of(section: type[S]) -> S:
+        value = found[section]
+        assert isinstance(value, section)
+        return value
+
+    for rule in (_roots, _sources, _sizes, _blocks):
+        if fault := rule(of):
+            raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
+
+
+def _roots(of: Of) -> Fault:
+    synthetic, style = of(Synthetic), of(Style)
     for key, kind, root in (
         ("synthetic.source", synthetic.source, synthetic.root),
         ("style.bank", style.bank, style.root),
@@ -55,30 +76,38 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         section = key.split(".")[0]
         if (kind in {"folder", "npz"}) != bool(root):
             state = f"{section}.root is {root!r}" if root else f"{section}.root is null"
-            remedy = f"Change {key} or {section}.root: only a folder or a file has one."
-            raise ImpastoError(f"{key} is {kind}, but {state}", where=str(path), remedy=remedy)
+            return f"{key} is {kind}, but {state}", f"Change {key} or {section}.root: only a folder or a file has one."
+    return None
+
+
+def _sources(of: Of) -> Fault:
+    mix, synthetic, fid = of(Mix), of(Synthetic), of(Fid)
     if mix.lambda_ > 0 and synthetic.source == "none":
-        raise ImpastoError(
-            f"lambda is {mix.lambda_}, but synthetic.source is none",
-            where=str(path),
-            remedy="Set lambda to 0 or choose a synthetic.source.",
-        )
+        what = f"lambda is {mix.lambda_}, but synthetic.source is none"
+        return what, "Set lambda to 0 or choose a synthetic.source."
     if synthetic.source == "generator" and synthetic.count > synthetic.keep * synthetic.pool:
-        raise ImpastoError(
-            f"synthetic.count is {synthetic.count}, but keep {synthetic.keep} of pool {synthetic.pool} leaves fewer",
-            where=str(path),
-            remedy="Lower synthetic.count or raise synthetic.pool or synthetic.keep.",
-        )
-    size = dataset.size
-    if synthetic.source == "generator" and size % 8:
-        raise ImpastoError(
-            f"dataset.size is {size}, but the generator needs a multiple of 8",
-            where=str(path),
-            remedy="Change it, or choose another synthetic.source.",
-        )
+        what = f"synthetic.count is {synthetic.count}, but keep {synthetic.keep} of pool {synthetic.pool} leaves fewer"
+        return what, "Lower synthetic.count or raise synthetic.pool or synthetic.keep."
     if synthetic.source != "none" and fid.n > synthetic.count:
-        raise ImpastoError(
-            f"fid.n is {fid.n}, but synthetic.count is {synthetic.count}",
-            where=str(path),
-            remedy="Lower fid.n or raise synthetic.count.",
-        )
+        what = f"fid.n is {fid.n}, but synthetic.count is {synthetic.count}"
+        return what, "Lower fid.n or raise synthetic.count."
+    return None
+
+
+def _sizes(of: Of) -> Fault:
+    size, crop = of(Dataset).size, of(Augment).crop
+    if of(Synthetic).source == "generator" and size % 8:
+        what = f"dataset.size is {size}, but the generator needs a multiple of 8"
+        return what, "Change it, or choose another synthetic.source."
+    if crop >= size:
+        return f"augment.crop is {crop}, but the images have {size} px", "Choose a padding smaller than the images."
+    return None
+
+
+def _blocks(of: Of) -> Fault:
+    name = of(Model).name
+    for step in of(Finetune).stages:
+        if step.open > BLOCKS[name]:
+            what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {BLOCKS[name]}"
+            return what, f"Open {BLOCKS[name]} at most."
+    return None

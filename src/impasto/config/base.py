@@ -148,7 +148,7 @@ def _explain(error: ValidationError, section: type[Section], path: Path) -> Impa
     if first["type"] == "missing":
         return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
     own = first["type"] == "value_error"  # raised by a section's validator, not by pydantic
-    why = str(first["ctx"]["error"]) if own else first["msg"].lower()
+    why = str(first["ctx"]["error"]) if own else first["msg"].lower().replace("input should", "it must")
     what = why if own and isinstance(first["input"], dict) else f"{leaf} = {first['input']!r}: {why}"
     return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
 

@@ -8,6 +8,9 @@ from pydantic import Field, field_validator
 
 from impasto.config.base import Section
 
+#: Architecture -> how many blocks it has from input to head, which fine-tuning can open one after the other.
+BLOCKS = {"wrn": 5}
+
 
 class Model(Section):
     """A Wide ResNet (Zagoruyko and Komodakis 2016); WRN-28-4 has depth 28 and width 4."""

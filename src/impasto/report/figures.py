@@ -49,10 +49,11 @@ class Mark(NamedTuple):
     lambda_s: float
     clean: Score
     corrupted: Score
+    others: tuple[tuple[float, float, float], ...] = ()  # lambda_s, clean, corrupted of runs that differ in it alone
 
 
 def frechet_plot(curve: FrechetCurve, mark: Mark | None) -> Plot:
-    """The Fréchet distance over lambda_s and, of this run alone, the accuracy; None marks nothing."""
+    """The Fréchet distance over lambda_s and the accuracy, of this run and of others; None marks nothing."""
 
     def draw(theme: Theme) -> Figure:
         figure, axes = _panels(theme, (2.0, 1.3) if mark else (2.0,))
@@ -61,6 +62,7 @@ def frechet_plot(curve: FrechetCurve, mark: Mark | None) -> Plot:
         axes[-1].set_xlabel(r"$\lambda_s$, share of synthetic images that are stylised")
         if mark:
             _mark_distance(axes[0], curve, mark.lambda_s, theme)
+            _other_accuracies(axes[1], mark, theme)
             _mark_accuracy(axes[1], mark, theme)
         return figure
 
@@ -100,6 +102,15 @@ def _mark_distance(axes: Axes, curve: FrechetCurve, lambda_s: float, theme: Them
         color=theme.first,
         weight="bold",
     )
+
+
+def _other_accuracies(axes: Axes, mark: Mark, theme: Theme) -> None:
+    """A thin line through all runs; the others' points are hollow and have no interval."""
+    own = (mark.lambda_s, mark.clean.value, mark.corrupted.value)
+    places, *scores = zip(*sorted((*mark.others, own)), strict=True)
+    for score, colour, shape in zip(scores, (theme.second, theme.first), ("s", "o"), strict=True):
+        line = axes.plot(places, [100 * value for value in score], color=colour, linewidth=0.8)[0]
+        line.set(marker=shape, markersize=4, markerfacecolor="none")
 
 
 def _mark_accuracy(axes: Axes, mark: Mark, theme: Theme) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +13,7 @@ from impasto.report.data import Cost, Curve, Evaluation, Material, realised
 from impasto.report.recipe import Recipe, architecture, sentence, subject
 from impasto.report.strip import Strip
 from impasto.report.summary import summarise
+from impasto.tracking.siblings import Sibling
 
 BENCHMARKS = {"cifar": "CIFAR-10-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C"}
 RIGHTS = {
@@ -36,6 +38,7 @@ class Findings:
         costs: of each stage.
         material: the images behind it.
         strip: one image on its way.
+        siblings: earlier runs that differ in lambda_s alone.
     """
 
     recipe: Recipe
@@ -47,6 +50,7 @@ class Findings:
     costs: list[Cost]
     material: Material
     strip: Strip
+    siblings: Sequence[Sibling] = ()
 
     @property
     def name(self) -> str:

@@ -40,7 +40,9 @@ def render_page(findings: Findings, plots: Mapping[str, Plot], pictures: Mapping
 def draw_plots(findings: Findings) -> dict[str, Plot]:
     """The figures of the page by name."""
     curve, scores = findings.frechet, findings.evaluation.scores["tuned"]
-    mark = Mark(findings.recipe.mix.lambda_s, scores["clean"], scores["C"]) if findings.shown_synthetic else None
+    others = tuple((other.value, other.metrics["clean"], other.metrics["C"]) for other in findings.siblings)
+    place = findings.recipe.mix.lambda_s
+    mark = Mark(place, scores["clean"], scores["C"], others) if findings.shown_synthetic else None
     frechet = {"frechet": frechet_plot(curve, mark)} if curve else {}
     return frechet | training_plots(findings.train, findings.finetune)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seed
 from impasto.config.style import Style
@@ -54,18 +57,23 @@ def report(
             costs=load_costs(times),
             material=load_material(*sources),
             strip=_strip(this, sources, scores),
+            siblings=this.run.siblings("lambda_s"),
         )
-        plots = draw_plots(findings)
-        write_text(out / "index.html", render_page(findings, plots, load_pictures(pictures)))
-        write_text(out / "model_card.md", render_card(findings))
+        _write(findings, load_pictures(pictures), out)
         write_json(metrics, findings.summary)
-        drawn = {name: plot.light for name, plot in plots.items()} | {"strip": strip_png(findings.strip)}
-        for name, png in drawn.items():
-            with atomic(out / f"{name}.png") as part:
-                part.write_bytes(png)
         for path in sorted(out.iterdir()):
             this.run.artifact(path, "report")
         this.run.summary(findings.summary)
+
+
+def _write(findings: Findings, pictures: Mapping[str, bytes], out: Path) -> None:
+    plots = draw_plots(findings)
+    write_text(out / "index.html", render_page(findings, plots, pictures))
+    write_text(out / "model_card.md", render_card(findings))
+    drawn = {name: plot.light for name, plot in plots.items()} | {"strip": strip_png(findings.strip)}
+    for name, png in drawn.items():
+        with atomic(out / f"{name}.png") as part:
+            part.write_bytes(png)
 
 
 def _strip(this: Stage, sources: Sources, scores: Evaluation) -> Strip:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from impasto.tracking import store
 from impasto.tracking.execution import code_tags, content_digest, current, input_tags, numbers
 from impasto.tracking.push import Server
+from impasto.tracking.siblings import Sibling, siblings
 
 if TYPE_CHECKING:
     import torch
@@ -107,6 +108,12 @@ class StageRun:
         """
         final = numbers(metrics)
         self._log("logging the summary", lambda link: store.summarise(link.client, link.parent_id, final))
+
+    def siblings(self, leaf: str) -> list[Sibling]:
+        """Earlier executions in the local store that differ from this one in one numeric parameter alone."""
+        found: list[Sibling] = []
+        self._log("reading earlier runs", lambda link: found.extend(siblings(link.client, current().params, leaf)))
+        return found
 
     def model(self, module: torch.nn.Module, example: torch.Tensor) -> None:
         """Log a model that ``mlflow.pytorch.load_model`` opens without unpickling: an exported graph, on the CPU.

@@ -53,7 +53,7 @@ def read_tree(root: Path, size: int) -> Images:
     classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
     if len(classes) < 2:
         raise ImpastoError(
-            f"{root} holds {len(classes)} class folders",
+            f"{root} holds {'one class folder' if classes else 'no class folder'}",
             where="dataset.root",
             remedy="Give each class a folder; two at least.",
         )
