@@ -15,7 +15,7 @@ LAYERS = [
      "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112"),
-    ("mix", "paintings", "feed", "evaluation", "scores", "fid.curve"),
+    ("mix", "paintings", "feed", "corrupted_sets", "evaluation", "scores", "fid.curve"),
     ("training",),
     ("finetuning", "report"),
     ("stages", "commands", "cli", "__main__"),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto.evaluation import Cell, Predictions
+from impasto.corrupted_sets import Cell
+from impasto.evaluation import Predictions
 from impasto.metrics import calibration_error
 from impasto.scores import accuracies, counts, score, summary
 
@@ -15,6 +16,8 @@ NAMES = ("a", "b", "c")
 CELLS: list[Cell] = [("clean", 0), ("fog", 1), ("fog", 5), ("contrast", 1), ("contrast", 5)]
 N = 60
 LABELS = np.arange(N) % 3
+ROWS = np.tile(LABELS, (len(CELLS), 1))
+SETS = {"C": ("fog", "contrast"), "half": ("contrast",)}
 
 
 def predictions(seed: int = 0) -> Predictions:
@@ -23,16 +26,16 @@ def predictions(seed: int = 0) -> Predictions:
     guess = generator.integers(0, 3, (len(CELLS), N))
     right = generator.random((len(CELLS), N)) < np.where(LABELS == 2, 0.2, 0.7)
     confidence = generator.uniform(1 / 3, 1, (len(CELLS), N)).astype(np.float32)
-    return Predictions(CELLS, np.where(right, LABELS, guess), confidence)
+    return Predictions(CELLS, ROWS, np.where(right, LABELS, guess), confidence)
 
 
 def made(seed: int = 0) -> dict[str, Any]:
-    return score(predictions(seed), LABELS, NAMES, bootstrap=400, seed=1)
+    return score(predictions(seed), NAMES, SETS, bootstrap=400, seed=1)
 
 
 def test_accuracy_by_corruption_and_severity() -> None:
     found = predictions()
-    table = accuracies(found, LABELS)
+    table = accuracies(found)
     assert list(table) == ["fog", "contrast"]
     right = [float(np.mean([p == t for p, t in zip(row, LABELS, strict=True)])) for row in found.predicted]
     assert [table["fog"], table["contrast"]] == [pytest.approx(right[1:3]), pytest.approx(right[3:])]
@@ -44,6 +47,7 @@ def test_scores_by_definition() -> None:
     recall = [right[0][label == LABELS].mean() for label in range(3)]
     assert scores["clean"] == pytest.approx(right[0].mean())
     assert scores["C"] == pytest.approx(np.mean([right[1:3].mean(), right[3:].mean()]))
+    assert scores["half"] == pytest.approx(right[3:].mean())
     assert scores["corruptions"] == {
         "fog": pytest.approx(right[1:3].mean()),
         "contrast": pytest.approx(right[3:].mean()),
@@ -73,8 +77,8 @@ def test_intervals_hold_their_score_and_replay() -> None:
 
 
 def test_a_perfect_and_sure_classifier() -> None:
-    sure = Predictions(CELLS, np.tile(LABELS, (len(CELLS), 1)), np.ones((len(CELLS), N), np.float32))
-    scores = score(sure, LABELS, NAMES, 100, 0)
+    sure = Predictions(CELLS, ROWS, np.tile(LABELS, (len(CELLS), 1)), np.ones((len(CELLS), N), np.float32))
+    scores = score(sure, NAMES, SETS, 100, 0)
     assert (scores["clean"], scores["C"], scores["balanced"], scores["ece_clean"], scores["ece_corrupted"]) == (
         1,
         1,
@@ -86,14 +90,14 @@ def test_a_perfect_and_sure_classifier() -> None:
 
 
 def test_sure_and_always_wrong_is_the_worst_calibration() -> None:
-    wrong = Predictions(CELLS, np.tile((LABELS + 1) % 3, (len(CELLS), 1)), np.ones((len(CELLS), N), np.float32))
-    scores = score(wrong, LABELS, NAMES, 100, 0)
+    wrong = Predictions(CELLS, ROWS, np.tile((LABELS + 1) % 3, (len(CELLS), 1)), np.ones((len(CELLS), N), np.float32))
+    scores = score(wrong, NAMES, SETS, 100, 0)
     assert (scores["clean"], scores["ece_clean"], scores["ece_corrupted"]) == (0, 1, 1)
 
 
 def test_the_unaggregated_table_adds_up() -> None:
     found = predictions()
-    rows = list(counts(found, LABELS, NAMES))
+    rows = list(counts(found, NAMES))
     assert [(row["corruption"], row["severity"]) for row in rows] == CELLS
     for row, predicted in zip(rows, found.predicted, strict=True):
         by_class = [int(((predicted == LABELS) & (label == LABELS)).sum()) for label in range(3)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 C15 = (
     "gaussian_noise",
     "shot_noise",
@@ -48,5 +50,22 @@ C_BAR = {
 }
 """-C-bar (Mintun et al., NeurIPS 2021), by kind of images; TinyImageNet takes the list of ImageNet."""
 
-PIXEL_NOISE = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise")
-"""What Siedel et al. leave out of a mean without pixel noise."""
+PIXEL_NOISE = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "blue_noise_sample")
+"""Noise that is drawn for each pixel by itself; Siedel et al. also report the mean over the 24 others of 29."""
+
+
+def aggregates(c: Iterable[str], c_bar: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Which corruptions enter which mean, given those that were measured.
+
+    Args:
+        c: those that enter ``C``, in their order.
+        c_bar: those that enter ``C_bar``.
+
+    Returns:
+        ``C``; ``C15``, if its 15 are all there; ``C_bar``, if there are any; and ``without_noise``, the rest of both
+        when pixel noise is taken out.
+    """
+    c, c_bar = tuple(c), tuple(c_bar)
+    rest = tuple(name for name in (*c, *c_bar) if name not in PIXEL_NOISE)
+    sets = {"C": c, "C15": C15 if set(C15) <= set(c) else (), "C_bar": c_bar, "without_noise": rest}
+    return {name: members for name, members in sets.items() if members}

@@ -10,7 +10,9 @@ import torch
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seeds
 from impasto.config.train import Train
+from impasto.corrupted_sets import CLEAN, Generated
 from impasto.corruptions.registry import corrupt
+from impasto.corruptions.sets import aggregates
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
 from impasto.io import digest, write_csv, write_json, write_npy, write_record
@@ -43,17 +45,20 @@ def evaluate(
         weights = {name: digest(folder / "model.safetensors") for name, folder in folders.items()}
         # Without unfreezing stages both kinds are the same models: each is run once.
         models = {weights[name]: load_model(folder, device())[0] for name, folder in folders.items()}
-        answers = predict_all(models, test, config, device(), this.load(Train).precision)
+        shown, means = Generated(test, config, device()), aggregates(config.corruptions, config.c_bar)
+        names = [*config.corruptions, *config.c_bar]
+        cells = [CLEAN, *((name, severity) for name in names for severity in config.severities)]
+        answers = predict_all(models, shown, cells, device(), this.load(Train).precision)
         found = {name: answers[key] for name, key in weights.items()}
-        scores = {name: score(p, test.labels, test.classes, config.bootstrap, config.seed) for name, p in found.items()}
+        scores = {name: score(p, test.classes, means, config.bootstrap, config.seed) for name, p in found.items()}
         by_kind = {kind: {seed: scores[f"{kind}-{seed}"] for seed in seeds} for kind in KINDS}
-        facts = {"n": len(test), "classes": list(test.classes), "corruptions": config.corruptions}
-        facts |= {"severities": config.severities, "source": "generated"}
+        facts = {"n": len(test), "classes": list(test.classes), "corruptions": names, "sets": means}
+        facts |= {"severities": config.severities, "source": shown.source}
         result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
         write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
         write_png(picture, _sheet(test, config))
-        this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in ("clean", "C")})
+        this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in ("clean", *means)})
         for path in (table, picture):
             this.run.artifact(path)
         if runtime().log_model == "final":
@@ -61,7 +66,7 @@ def evaluate(
 
 
 def _write_tables(found: dict[str, Predictions], test: Images, table: Path, folder: Path) -> None:
-    rows = [{"model": name} | row for name, p in found.items() for row in counts(p, test.labels, test.classes)]
+    rows = [{"model": name} | row for name, p in found.items() for row in counts(p, test.classes)]
     write_csv(table, rows[0], rows)
     for name, one in found.items():
         write_npy(folder / f"{name}.npy", one.predicted.astype(np.int16))
