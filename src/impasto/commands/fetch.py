@@ -28,8 +28,12 @@ def fetch(
             f"there is no published set {name!r}", where="impasto fetch", remedy=f"Use one of {', '.join(PUBLISHED)}."
         )
     root = fetch_set(PUBLISHED[name], to)
-    found = OfficialSet(root, PUBLISHED[name])
-    found.verify()
+    try:
+        found = OfficialSet(root, PUBLISHED[name])
+        found.verify()
+    except ImpastoError as error:
+        remedy = f"Delete {root} and run the command again."
+        raise ImpastoError(error.what, where=error.where, remedy=remedy) from error
     print(f"{root}: {len(found.names)} corruptions, every file as published")
 
 

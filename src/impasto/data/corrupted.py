@@ -46,6 +46,8 @@ class OfficialSet:
         self._made = manifest.load(root)
         self._published = None if self._made else published or published_in(root)
         self._stored = _stored(root)
+        if self._made:  # what it does not list was not finished
+            self._stored = {name: path for name, path in self._stored.items() if name in self._made.corruptions}
         if not self._stored:
             raise ImpastoError(f"{root} holds no corrupted test set", where=str(root), remedy=_REMEDY)
         known = [name for name in _ORDER if name in self._stored]
@@ -122,7 +124,7 @@ class OfficialSet:
         for name in dict.fromkeys((*wanted, *self.names)):
             for severity in self.severities:
                 self.labels(name, severity)
-            if self._made and self.layout == "folders" and name in self._made.corruptions:
+            if self._made and self.layout == "folders":
                 self._check_tree(name, self._made.corruptions[name])
 
     def _other(self, name: str, severity: int, told: str) -> ImpastoError:
@@ -191,8 +193,7 @@ class OfficialSet:
     def _check_file(self, path: Path) -> None:
         """Hold a file against the checksum that it must have, if one is known."""
         size = md5 = None
-        if self._made and path.stem in self._made.corruptions:
-            part = self._made.corruptions[path.stem]
+        if self._made and (part := self._made.corruptions.get(path.stem)):
             size, md5 = part.bytes, part.md5
         elif self._published and self._published.md5:
             md5 = self._published.md5.get(path.name, "none: no such file is published")

@@ -78,9 +78,9 @@ def write_labels(path: Path, clean: Images, severities: int) -> None:
 
 def write_readme(root: Path, made: Manifest) -> None:
     """Say in words what the folder holds."""
-    finished = "\n".join(f"- {name}" for name in made.corruptions) or "- none yet"
+    finished = "\n".join(f"- {name}" for name in sorted(made.corruptions)) or "- none yet"
     levels = ", ".join(map(str, made.severities))
-    libraries = ", ".join(f"{name} {version}" for name, version in made.libraries.items())
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(made.libraries.items()))
     facts = {"levels": levels, "libraries": libraries, "finished": finished, "layout": _LAYOUTS[made.layout]}
     write_text(root / "README.md", _README.format(made=made, n=sum(made.counts), **facts))
 
