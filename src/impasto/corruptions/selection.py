@@ -12,6 +12,7 @@ from impasto.corruptions.tables import TABLES
 from impasto.errors import ImpastoError
 
 SETS = ("c", "c15", "c-bar")
+_MEMBERS = frozenset((*C19, *C_BAR["cifar"], *C_BAR["imagenet"]))
 
 
 def members(benchmark: str, table: str) -> tuple[str, ...]:
@@ -40,8 +41,10 @@ def require(names: Sequence[str], table: str) -> tuple[str, ...]:
     known = available(table)
     lacking = [name for name in dict.fromkeys(names) if name not in known]
     if lacking:
-        nearest = difflib.get_close_matches(lacking[0], known, n=1)
-        remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Use some of {', '.join(known)}."
+        typo = [
+            near for name in lacking if name not in _MEMBERS for near in difflib.get_close_matches(name, known, n=1)
+        ]
+        remedy = f"Did you mean {typo[0]!r}?" if typo else f"Use some of {', '.join(known)}."
         told = f"not implemented with the constants of {table}: {', '.join(lacking)}"
         raise ImpastoError(told, where="corruptions", remedy=remedy)
     return tuple(dict.fromkeys(names))
