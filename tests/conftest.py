@@ -25,7 +25,8 @@ def one_thread() -> None:
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings are read once per process; here, once per test."""
     for name in [name for name in os.environ if name.startswith(("DVC_", "IMPASTO_"))]:
-        monkeypatch.delenv(name)
+        if name != "IMPASTO_TEST_DATA":  # where the tests find images, nothing that a run reads
+            monkeypatch.delenv(name)
     for name, value in {"IMPASTO_DEVICE": "cpu", "IMPASTO_THREADS": "1", "OMP_NUM_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
     forget()

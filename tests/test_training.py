@@ -175,12 +175,18 @@ def test_all_blocks_learn_from_scratch(root: Path) -> None:
 
 def test_the_result_is_the_mean_of_the_averaged_epochs(root: Path) -> None:
     config = train(epochs=4, averaging={"start": 0.5})
-    network, after = model(), []
-    history = run(
-        network, feed(), [base_phase(config)], config, on_epoch=lambda e, row: after.append(snapshot(network))
-    )
+    network, after, resume = model(), [], Resume("averaged")
+    told: list[int] = []
+
+    def on_epoch(epoch: int, row: Row) -> None:
+        told.append(epoch)
+        after.append(snapshot(network))
+
+    history = run(network, feed(), [base_phase(config)], config, on_epoch=on_epoch, resume=resume)
+    state = resume.load()
+    assert state and told == [0, 1, 2, 3], "each epoch is told once"
     for name, parameter in network.named_parameters():
-        torch.testing.assert_close(parameter.data, (after[2][name] + after[3][name]) / 2)
+        torch.testing.assert_close(parameter.data, (after[2][name] + state["model"][name]) / 2)
     accuracy = measure(network, stream(20, seed=9), config, CPU)["accuracy"]
     assert history[-1]["validation_accuracy"] == accuracy, "the last row is that of the averaged model"
 

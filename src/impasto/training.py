@@ -94,23 +94,23 @@ def fit(
         train: momentum, weight decay, label smoothing, clipping and precision.
         purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
-        on_epoch: called with the number of the epoch and its row after each epoch; again when averaging changed the
-            last row.
+        on_epoch: called with the number of the epoch and its row after each epoch; after the last one when averaging
+            has changed its row.
     """
     loop = Loop(model, feed, phases, train, purpose)
-    history = loop.restore(resume.load())
+    history, last = loop.restore(resume.load()), len(loop.schedule) - 1
     for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
         row = loop.run(epoch) | {
             f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()
         }
         history.append(row)
-        on_epoch(epoch, row)
-        if resume.due() or epoch + 1 == len(loop.schedule):
+        if epoch < last or not loop.average.count:
+            on_epoch(epoch, row)
+        if resume.due() or epoch == last:
             resume.save(loop.state(history))
             feed.paintings.settle()
     if loop.average.count:
         model.load_state_dict(loop.average.model.state_dict())
-        last = len(loop.schedule) - 1
         with seeded(feed, purpose, "refresh", last):
             refresh_batch_norm(model, (images for images, _ in feed.epoch(last)[1]))
         history[-1] |= {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
