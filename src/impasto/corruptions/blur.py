@@ -94,8 +94,10 @@ def _correlate(x: Tensor, axis: int, weights: list[float]) -> Tensor:
     reach = len(weights) - 1
     length = x.shape[axis] - 2 * reach
     total = x.narrow(axis, reach, length) * weights[0]
+    pair = torch.empty_like(total)
     for step in range(reach, 0, -1):
-        total += (x.narrow(axis, reach - step, length) + x.narrow(axis, reach + step, length)).mul_(weights[step])
+        torch.add(x.narrow(axis, reach - step, length), x.narrow(axis, reach + step, length), out=pair)
+        total += pair.mul_(weights[step])
     return total
 
 
