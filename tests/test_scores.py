@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from impasto.corrupted_sets import Cell
+from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions
+from impasto.io import write_csv
 from impasto.metrics import calibration_error
-from impasto.scores import accuracies, counts, score, summary
+from impasto.scores import accuracies, counts, reference_table, score, summary
 
 NAMES = ("a", "b", "c")
 CELLS: list[Cell] = [("clean", 0), ("fog", 1), ("fog", 5), ("contrast", 1), ("contrast", 5)]
@@ -119,3 +123,33 @@ def test_over_seeds() -> None:
 def test_one_seed_has_no_interval() -> None:
     found = summary({0: made()})
     assert found["C"]["mean"] == made()["C"] and not found["C"]["interval"]
+
+
+def test_mce_compares_with_the_first_model_of_another_table(tmp_path: Path) -> None:
+    ours, theirs = predictions(0), predictions(1)
+    rows = [{"model": name} | row for name, p in (("base-0", theirs), ("tuned-0", ours)) for row in counts(p, NAMES)]
+    write_csv(tmp_path / "corruptions.csv", rows[0], rows)
+    reference = reference_table(tmp_path / "corruptions.csv", SETS["C"], (1, 5))
+    assert reference == accuracies(theirs)
+    errors = [1 - p.right.mean(1) for p in (ours, theirs)]
+    expected = np.mean([errors[0][cells].sum() / errors[1][cells].sum() for cells in ([1, 2], [3, 4])])
+    assert score(ours, NAMES, SETS, 100, 0, reference)["mCE"] == pytest.approx(expected)
+    assert "mCE" not in score(ours, NAMES, SETS, 100, 0)
+    assert "mCE" in summary({0: score(ours, NAMES, SETS, 100, 0, reference)})
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "severities", "fault"),
+    [
+        ("model,corruption\na,fog\n", ("fog",), (1,), "severity"),
+        ("model,corruption,severity,correct,n\na,fog,1,x,3\n", ("fog",), (1,), "no table"),
+        ("model,corruption,severity,correct,n\na,fog,1,2,3\n", ("fog",), (1, 2), "has no ('fog', 2)"),
+        ("model,corruption,severity,correct,n\na,fog,1,2,3\n", ("fog", "snow"), (1,), "has no ('snow', 1)"),
+    ],
+)
+def test_a_reference_that_does_not_fit_is_named(
+    tmp_path: Path, text: str, names: tuple[str, ...], severities: tuple[int, ...], fault: str
+) -> None:
+    (tmp_path / "table.csv").write_text(text)
+    with pytest.raises(ImpastoError, match=re.escape(fault)):
+        reference_table(tmp_path / "table.csv", names, severities)

@@ -2,19 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from impasto.config.evaluate import Evaluate
+from impasto.corruptions import frost_bank
 from impasto.corruptions.registry import corrupt
+from impasto.corruptions.sets import aggregates
+from impasto.data.corrupted import OfficialSet, holds_set
+from impasto.data.image_folder import ImageFolder
 from impasto.data.images import Images, to_device
+from impasto.errors import ImpastoError
+from impasto.workspace import main_root
 
 #: A clean or corrupted test set: ("clean", 0) or (corruption, severity).
 Cell = tuple[str, int]
 CLEAN: Cell = ("clean", 0)
+
+
+class Choice(NamedTuple):
+    """What an evaluation measures."""
+
+    names: tuple[str, ...]
+    """The corruptions."""
+    means: dict[str, tuple[str, ...]]
+    """Which of them enter which mean."""
+
+    def cells(self, severities: list[int]) -> list[Cell]:
+        """The clean set, then every corruption at every severity."""
+        return [CLEAN, *((name, severity) for name in self.names for severity in severities)]
+
+
+def choose(config: Evaluate) -> Choice:
+    """The corruptions that the parameters ask for, or what stands in for them.
+
+    Where no photographs of frost are at hand, ``frost_procedural`` is measured in its place and enters no mean.
+
+    Raises:
+        ImpastoError: the named folder of photographs does not exist, or nothing is left for C.
+    """
+    c, c_bar = tuple(config.corruptions), tuple(config.c_bar)
+    lacking = config.corrupted == "generated" and "frost" in c and not _photographs(config.frost_bank)
+    counted = tuple(name for name in c if name != "frost" or not lacking)
+    if not counted:
+        remedy = "Name a folder as evaluate.frost_bank, install imagecorruptions-imaug or add a corruption."
+        raise ImpastoError("C is left with no corruption", where="evaluate.corruptions", remedy=remedy)
+    names = ("frost_procedural" if name == "frost" and lacking else name for name in (*c, *c_bar))
+    return Choice(tuple(dict.fromkeys(names)), aggregates(counted, c_bar))
+
+
+def open_sets(images: Images, config: Evaluate, device: torch.device) -> CorruptedSets:
+    """The test sets that the parameters ask for; see :class:`Generated` and :class:`Official`."""
+    if config.corrupted == "official":
+        return Official(images, main_root() / Path(str(config.root)).expanduser(), device)
+    return Generated(images, config, device)
+
+
+def _photographs(folder: str | None) -> bool:
+    """Whether there are photographs of frost, which later calls of ``corrupt`` then take."""
+    place = main_root() / Path(folder).expanduser() if folder else None
+    frost_bank.use(place)
+    try:
+        frost_bank.find(place)
+    except ImpastoError:
+        if folder:
+            raise
+        return False
+    return True
 
 
 class CorruptedSets(Protocol):
@@ -78,6 +136,7 @@ class Official:
         self._sets = _sets(root)
         for one in self._sets:
             one.check(images.labels)
+        self._opened: tuple[Cell, ImageFolder] | None = None
         self.source = "; ".join(f"{one.root.name}, {one.origin}" for one in self._sets)
 
     def labels(self, cell: Cell) -> np.ndarray:
@@ -92,7 +151,16 @@ class Official:
         """
         if cell == CLEAN:
             return to_device(self._images.pixels[rows], self._device)
-        return to_device(self._holder(cell[0]).open(*cell)[rows], self._device).permute(0, 3, 1, 2)
+        return to_device(self._open(cell)[rows], self._device).permute(0, 3, 1, 2)
+
+    def _open(self, cell: Cell) -> np.ndarray | ImageFolder:
+        """A folder is listed once; an array is mapped anew for each batch, so that its pages do not add up."""
+        if self._opened and self._opened[0] == cell:
+            return self._opened[1]
+        found = self._holder(cell[0]).open(*cell)
+        if isinstance(found, ImageFolder):
+            self._opened = cell, found
+        return found
 
     def _holder(self, name: str) -> OfficialSet:
         return next((one for one in self._sets if name in one.names), self._sets[0])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions
+from impasto.io import read_csv
 from impasto.metrics import (
     balanced_accuracy,
     bootstrap_interval,
@@ -82,6 +85,33 @@ def accuracies(predictions: Predictions) -> Table:
         if severity:
             table.setdefault(name, []).append(float(right.mean()))
     return table
+
+
+def reference_table(path: Path, names: Sequence[str], severities: Sequence[int]) -> Table:
+    """Accuracies of the first model in a ``corruptions.csv``, as far as mCE needs them.
+
+    Args:
+        path: the file that another run's evaluation wrote.
+        names: the corruptions that enter mCE.
+        severities: those that were measured.
+
+    Raises:
+        ImpastoError: the file is missing, is no such table, or lacks a corruption or a severity.
+    """
+    try:
+        rows = read_csv(path)
+        cells = {
+            (row["corruption"], int(row["severity"])): int(row["correct"]) / int(row["n"])
+            for row in rows
+            if row["model"] == rows[0]["model"]
+        }
+        return {name: [cells[name, severity] for severity in severities] for name in names}
+    except KeyError as error:
+        what = f"{path} has no {error}"
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        what = f"{path} is no table of corruptions: {error}"
+    remedy = "Name the metrics/corruptions.csv of a run with the same corruptions and severities."
+    raise ImpastoError(what, where="evaluate.reference", remedy=remedy)
 
 
 def counts(predictions: Predictions, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:

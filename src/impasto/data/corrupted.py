@@ -201,6 +201,11 @@ class OfficialSet:
             raise ImpastoError(f"{path} {fault}", where=str(self.root), remedy=_REMEDY)
 
 
+def holds_set(root: Path) -> bool:
+    """Whether a folder looks like one :class:`OfficialSet`."""
+    return bool(_stored(root))
+
+
 def _stored(root: Path) -> dict[str, Path]:
     """The file or folder of each corruption, by its name in the benchmarks."""
     entries = sorted(root.iterdir()) if root.is_dir() else []

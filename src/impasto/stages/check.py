@@ -26,10 +26,10 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
 
 def _known_corruptions(params: Path) -> None:
-    known = sorted({name for table in TABLES.values() for name in table})
-    for name in load(params, Evaluate).corruptions:
+    known, config = sorted({name for table in TABLES.values() for name in table}), load(params, Evaluate)
+    for leaf, name in (*(("corruptions", n) for n in config.corruptions), *(("c_bar", n) for n in config.c_bar)):
         if name not in known:
-            where = f"{params}: evaluate.corruptions"
+            where = f"{params}: evaluate.{leaf}"
             raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
 
 
