@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from impasto import rng
-from impasto.corruptions import blur, digital, noise, weather  # noqa: F401  (declare their corruptions on import)
+from impasto.corruptions import (  # noqa: F401  (declare their corruptions on import)
+    blur,
+    digital,
+    elastic,
+    noise,
+    weather,
+)
 from impasto.corruptions.catalogue import CATALOGUE
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.tables import TABLES, Parameters, table_for
