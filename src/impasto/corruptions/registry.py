@@ -13,6 +13,7 @@ from impasto.corruptions import (  # noqa: F401  (declare their corruptions on i
     digital,
     elastic,
     noise,
+    spatter,
     weather,
 )
 from impasto.corruptions.catalogue import CATALOGUE
