@@ -22,7 +22,7 @@ from impasto.corruptions.pixels import truncate, unit
 
 _POSITION_BITS, _SUBPIXEL_BITS = 10, 5  # of the older OpenCV: it rounds positions to 2**-10, then to 2**-5 pixels
 # Fields and weights are whole multiples of these steps, so that a sum of products stays below 2**53 and is exact.
-_FIELD_STEP, _WEIGHT_STEP = 2.0**-24, 2.0**-26
+_FIELD_STEP, _WEIGHT_STEP = 2.0**-25, 2.0**-27
 
 
 class ElasticDraws(NamedTuple):

@@ -12,6 +12,8 @@ from impasto.corruptions import (  # noqa: F401  (declare their corruptions on i
     blur,
     digital,
     elastic,
+    frost,
+    frost_procedural,
     noise,
     spatter,
     weather,
