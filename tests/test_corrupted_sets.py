@@ -4,31 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from impasto.config.evaluate import Evaluate
 from impasto.corrupted_sets import CLEAN, Generated, Official, choose, open_sets
 from impasto.corruptions import frost_bank
 from impasto.corruptions.sets import C19
 from impasto.data.images import Images
 from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
-from tiny import CPU, pictures
+from tiny import CPU, evaluate, pictures
 
 NAMES = ("a", "b", "c", "d")
-SEED = 4
-
-
-def config(**changes: Any) -> Evaluate:
-    values = {
-        "corruptions": ["gaussian_noise", "contrast"], "c_bar": [], "severities": [1, 5], "corrupted": "generated",
-        "root": None, "frost_bank": None, "table": "cifar", "reference": None, "seed": SEED, "bootstrap": 100,
-    }  # fmt: skip
-    return Evaluate.model_validate(values | changes)
+SEED = 4  # of tiny.evaluate
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +40,8 @@ def test_files_hold_what_is_generated(clean: tuple[Path, Images], tmp_path: Path
     out = tmp_path / "sets" / "c"
     regenerate(folder, out, ["gaussian_noise", "contrast"], plan(folder, SEED, "cifar", (1, 5), "npy"), CPU)
     root = out.parent if beside else out
-    there = open_sets(images, config(corrupted="official", root=str(root)), CPU)
-    made = open_sets(images, config(), CPU)
+    there = open_sets(images, evaluate(corrupted="official", root=str(root)), CPU)
+    made = open_sets(images, evaluate(), CPU)
     assert isinstance(there, Official) and isinstance(made, Generated)
     assert "regenerated" in there.source and made.source == "generated"
     for cell in [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 5)]:
@@ -67,7 +57,7 @@ def test_folders_of_jpeg_files_are_sorted_by_class(clean: tuple[Path, Images], t
     there = Official(images, tmp_path / "c", CPU)
     labels, order = there.labels(("contrast", 5)), np.argsort(images.labels, kind="stable")
     assert np.array_equal(labels, images.labels[order])
-    made = Generated(images, config(), CPU).batch(("contrast", 5), slice(0, 30))[torch.from_numpy(order)]
+    made = Generated(images, evaluate(), CPU).batch(("contrast", 5), slice(0, 30))[torch.from_numpy(order)]
     found = there.batch(("contrast", 5), slice(0, 30))
     assert (found.float() - made.float()).abs().mean() < 6, "JPEG is lossy, but not that lossy"
 
@@ -92,7 +82,7 @@ def test_a_missing_set_or_corruption_is_named(clean: tuple[Path, Images], tmp_pa
 
 def test_means_of_what_is_measured() -> None:
     choice = choose(
-        config(corruptions=list(C19), c_bar=["ripple", "blue_noise_sample"], corrupted="official", root="x")
+        evaluate(corruptions=list(C19), c_bar=["ripple", "blue_noise_sample"], corrupted="official", root="x")
     )
     assert choice.names == (*C19, "ripple", "blue_noise_sample")
     assert choice.means["C"] == C19 and len(choice.means["C15"]) == 15
@@ -101,24 +91,24 @@ def test_means_of_what_is_measured() -> None:
         "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
     }  # fmt: skip
     assert choice.cells([1, 5])[:3] == [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5)]
-    assert list(choose(config()).means) == ["C", "without_noise"]
+    assert list(choose(evaluate()).means) == ["C", "without_noise"]
 
 
 @pytest.mark.usefixtures("no_photographs")
 def test_without_photographs_procedural_frost_is_measured_and_counted_nowhere() -> None:
-    choice = choose(config(corruptions=["frost", "fog"]))
+    choice = choose(evaluate(corruptions=["frost", "fog"]))
     assert choice.names == ("frost_procedural", "fog") and choice.means["C"] == ("fog",)
-    assert "C15" not in choose(config(corruptions=list(C19))).means
-    both = choose(config(corruptions=["frost", "fog", "frost_procedural"]))
+    assert "C15" not in choose(evaluate(corruptions=list(C19))).means
+    both = choose(evaluate(corruptions=["frost", "fog", "frost_procedural"]))
     assert both.names == ("frost_procedural", "fog") and both.means["C"] == ("fog", "frost_procedural")
     with pytest.raises(ImpastoError, match="left with no corruption"):
-        choose(config(corruptions=["frost"]))
-    assert choose(config(corruptions=["frost"], corrupted="official", root="x")).names == ("frost",)
+        choose(evaluate(corruptions=["frost"]))
+    assert choose(evaluate(corruptions=["frost"], corrupted="official", root="x")).names == ("frost",)
 
 
 def test_with_photographs_frost_counts(tmp_path: Path) -> None:
-    choice = choose(config(corruptions=["frost", "fog"]))
+    choice = choose(evaluate(corruptions=["frost", "fog"]))
     assert choice.means["C"] == ("frost", "fog"), "the tests' own dependency carries them"
     with pytest.raises(ImpastoError, match="frost1"):
-        choose(config(corruptions=["frost"], frost_bank=str(tmp_path)))
+        choose(evaluate(corruptions=["frost"], frost_bank=str(tmp_path)))
     frost_bank.use(None)

@@ -9,32 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.config.evaluate import Evaluate
 from impasto.corrupted_sets import CLEAN, Generated
 from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images
 from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions, predict_all
-from tiny import CPU, pictures
+from tiny import CPU, evaluate, pictures
 from tiny import model as network
 
 NAMES = ("a", "b", "c", "d")
-
-
-def config(**changes: Any) -> Evaluate:
-    values = {
-        "corruptions": ["gaussian_noise", "contrast"],
-        "c_bar": [],
-        "severities": [1, 5],
-        "corrupted": "generated",
-        "root": None,
-        "frost_bank": None,
-        "reference": None,
-        "table": "cifar",
-        "seed": 4,
-        "bootstrap": 100,
-    }
-    return Evaluate.model_validate(values | changes)
 
 
 def images(n: int = 30) -> Images:
@@ -44,7 +27,7 @@ def images(n: int = 30) -> Images:
 
 def predict(models: dict[str, nn.Module], **changes: Any) -> dict[str, Predictions]:
     batch = changes.pop("batch", 1000)
-    settings = config(**changes)
+    settings = evaluate(**changes)
     cells = [CLEAN, *((name, severity) for name in settings.corruptions for severity in settings.severities)]
     return predict_all(models, Generated(images(), settings, CPU), cells, CPU, "fp32", batch)
 

@@ -43,7 +43,7 @@ def choose(config: Evaluate) -> Choice:
     Where no photographs of frost are at hand, ``frost_procedural`` is measured in its place and enters no mean.
 
     Raises:
-        ImpastoError: the named folder of photographs does not exist, or nothing is left for C.
+        ImpastoError: a photograph is missing or another file, or nothing is left for C.
     """
     c, c_bar = tuple(config.corruptions), tuple(config.c_bar)
     lacking = config.corrupted == "generated" and "frost" in c and not _photographs(config.frost_bank)
@@ -69,9 +69,8 @@ def _photographs(folder: str | None) -> bool:
     try:
         frost_bank.find(place)
     except ImpastoError:
-        if folder:
-            raise
         return False
+    frost_bank.load(0.2, (32, 32), torch.device("cpu"))  # a wrong file is told now, not between two corruptions
     return True
 
 

@@ -26,6 +26,10 @@ STOCHASTIC = {
     "motion_blur",
     "snow",
     "fog",
+    "frost",
+    "frost_procedural",
+    "elastic_transform",
+    "spatter",
 }
 
 # Mean PSNR in dB of the benchmark's own functions at severities 1 to 5, on another 200 CIFAR-10 test images.
@@ -47,6 +51,10 @@ PSNR = {
     "saturate": (None, None, None, 19.26, 15.83),
     "pixelate": (32.81, 30.61, 29.25, 27.45, 25.81),
     "jpeg_compression": (39.98, 35.02, 31.65, 28.96, 28.60),
+    "frost": (18.39, 15.05, 14.02, 14.59, 14.96),
+    "frost_procedural": (18.39, 15.05, 14.02, 14.59, 14.96),
+    "elastic_transform": (18.10, 18.74, 19.64, 20.36, 21.81),
+    "spatter": (30.64, 26.21, 22.73, 23.80, 21.49),
 }
 
 

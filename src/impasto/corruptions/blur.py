@@ -25,11 +25,15 @@ _VERTICAL, _HORIZONTAL = 1, 2  # axes of [3, H, W, B]
 @corruption()
 def gaussian_blur(images: Tensor, sigma: float, *, dtype: torch.dtype) -> Tensor:
     """Separable Gaussian of ``sigma`` pixels, cut at 4 sigma, edges replicated; sums in scipy.ndimage's order."""
+    return _batch_first(truncate(smooth(unit(_batch_last(images), dtype), sigma)))
+
+
+def smooth(x: Tensor, sigma: float) -> Tensor:
+    """The Gaussian of :func:`gaussian_blur` on floats [C, H, W, B]."""
     weights = _gaussian(sigma, int(4 * sigma + 0.5))
-    x = unit(_extend(_batch_last(images), _VERTICAL, len(weights) - 1, "nearest"), dtype)
-    x = _correlate(x, _VERTICAL, weights)
-    x = _correlate(_extend(x, _HORIZONTAL, len(weights) - 1, "nearest"), _HORIZONTAL, weights)
-    return _batch_first(truncate(x))
+    for axis in (_VERTICAL, _HORIZONTAL):
+        x = _correlate(extend(x, axis, len(weights) - 1, "nearest"), axis, weights)
+    return x
 
 
 @corruption()
@@ -37,7 +41,7 @@ def defocus_blur(images: Tensor, radius: float, smoothing: float, *, dtype: torc
     """Correlation with a disk of ``radius`` pixels, smoothed by a Gaussian of ``smoothing`` pixels; edges mirrored."""
     kernel = defocus_kernel(radius, smoothing)
     reach = kernel.shape[0] // 2
-    extended = _extend(_extend(_batch_last(images), _VERTICAL, reach, "reflect"), _HORIZONTAL, reach, "reflect")
+    extended = extend(extend(_batch_last(images), _VERTICAL, reach, "reflect"), _HORIZONTAL, reach, "reflect")
     return _batch_first(truncate(_correlate_symmetric(unit(extended, dtype), kernel[reach:, reach:])))
 
 
@@ -79,14 +83,20 @@ def _batch_first(images: Tensor) -> Tensor:
     return images.permute(3, 0, 1, 2).contiguous()
 
 
-def _extend(x: Tensor, axis: int, reach: int, border: str) -> Tensor:
-    """Add ``reach`` positions at both ends of an axis: the edge again (nearest), or mirrored about it (reflect)."""
+def extend(x: Tensor, axis: int, reach: int, border: str) -> Tensor:
+    """Add ``reach`` positions at both ends: the edge again (``nearest``), or mirrored about it (``reflect``)."""
     length = x.shape[axis]
-    index = torch.arange(-reach, length + reach, device=x.device)
-    if border == "nearest":
-        return x.index_select(axis, index.clamp_(0, length - 1))
-    index = index.remainder_(2 * length - 2)
-    return x.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
+    if border == "reflect" and reach >= length:
+        index = torch.arange(-reach, length + reach, device=x.device).remainder_(2 * length - 2)
+        return x.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
+    result = x.new_empty([side + 2 * reach * (each == axis) for each, side in enumerate(x.shape)])
+    result.narrow(axis, reach, length).copy_(x)
+    nearest = border == "nearest"
+    before = x.narrow(axis, 0, 1) if nearest else x.narrow(axis, 1, reach).flip(axis)
+    after = x.narrow(axis, length - 1, 1) if nearest else x.narrow(axis, length - 1 - reach, reach).flip(axis)
+    result.narrow(axis, 0, reach).copy_(before)
+    result.narrow(axis, reach + length, reach).copy_(after)
+    return result
 
 
 def _correlate(x: Tensor, axis: int, weights: list[float]) -> Tensor:

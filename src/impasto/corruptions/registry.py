@@ -8,7 +8,20 @@ import torch
 from torch import Tensor
 
 from impasto import rng
-from impasto.corruptions import blur, digital, glass, motion, noise, snow, weather, zoom  # noqa: F401  (declare them)
+from impasto.corruptions import (  # noqa: F401  (declare their corruptions on import)
+    blur,
+    digital,
+    elastic,
+    frost,
+    frost_procedural,
+    glass,
+    motion,
+    noise,
+    snow,
+    spatter,
+    weather,
+    zoom,
+)
 from impasto.corruptions.catalogue import CATALOGUE
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.tables import TABLES, Parameters, table_for
