@@ -27,7 +27,7 @@ style: {count: 6, size: 16, upscale: 32, refresh: 0.5, decoder: {iterations: 3, 
 model: {depth: 10}
 train: {epochs: 2, batch: 32, period: 1, averaging: {start: 0.5}}
 finetune: {stages: [{open: 1, epochs: 1, learning_rate: 0.01, batch_norm: frozen}]}
-evaluate: {corruptions: [gaussian_noise, contrast], severities: [1, 5], bootstrap: 100}
+evaluate: {corruptions: [gaussian_noise, contrast], c_bar: [], severities: [1, 5], bootstrap: 100}
 fid: {n: 120, points: 3}
 """
 
