@@ -10,7 +10,19 @@ from torch import Tensor
 from impasto import rng
 from impasto.corruptions import blur, digital, noise, weather  # noqa: F401  (declare their corruptions on import)
 from impasto.corruptions.catalogue import CATALOGUE
+from impasto.corruptions.cbar import (  # noqa: F401  (declare their corruptions on import)
+    caustic,
+    occlusions,
+    perlin,
+    sparkles,
+    spectral,
+    splines,
+    warps,
+    waves,
+)
+from impasto.corruptions.cbar_tables import CBAR_TABLES
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.sets import C19, C_BAR15
 from impasto.corruptions.tables import TABLES, Parameters, table_for
 from impasto.errors import ImpastoError
 
@@ -20,8 +32,8 @@ _CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**24}  # a CPU chunk and its temporaries
 
 
 def names() -> tuple[str, ...]:
-    """The names of all corruptions, in the order of the tables."""
-    return tuple(dict.fromkeys(name for table in TABLES.values() for name in table))
+    """The names of all corruptions: the 19 of -C, then the 15 of -C-bar, as their authors list them."""
+    return C19 + C_BAR15
 
 
 def corrupt(
@@ -71,11 +83,12 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
     """
     if table not in TABLES:
         raise _unknown("table", table, tuple(TABLES))
-    if name not in TABLES[table]:
-        raise _unknown("corruption", name, tuple(TABLES[table]))
+    constants = TABLES[table] | CBAR_TABLES[table]
+    if name not in constants:
+        raise _unknown("corruption", name, tuple(constants))
     if severity not in SEVERITIES or not isinstance(severity, int):
         raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use an integer from 1 to 5.")
-    return TABLES[table][name][severity - 1]
+    return constants[name][severity - 1]
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:

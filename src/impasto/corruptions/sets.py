@@ -48,5 +48,8 @@ C_BAR = {
 }
 """-C-bar (Mintun et al., NeurIPS 2021), by kind of images; TinyImageNet takes the list of ImageNet."""
 
+C_BAR15 = tuple(dict.fromkeys(C_BAR["cifar"] + C_BAR["imagenet"]))
+"""Every corruption of one of the two lists."""
+
 PIXEL_NOISE = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise")
 """What Siedel et al. leave out of a mean without pixel noise."""
