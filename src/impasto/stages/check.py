@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.config.all import check as check_sections
 from impasto.config.base import load, nearest
 from impasto.config.evaluate import Evaluate
-from impasto.corruptions.tables import TABLES
+from impasto.corruptions.sets import C19, C_BAR15
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
@@ -26,7 +26,7 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
 
 def _known_corruptions(params: Path) -> None:
-    known = sorted({name for table in TABLES.values() for name in table})
+    known = sorted(C19 + C_BAR15)
     for name in load(params, Evaluate).corruptions:
         if name not in known:
             where = f"{params}: evaluate.corruptions"
