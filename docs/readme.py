@@ -47,8 +47,8 @@ def result() -> str:
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, on {scores['n']:,} test images, seed {seeds}; in brackets the 95 % bootstrap interval "
         f"over test images. C is the mean over the {len(scores['sets']['C'])} corruptions of -C, C-bar that over "
-        f"{len(scores['sets']['C_bar'])} of -C-bar, at severities {', '.join(map(str, scores['severities']))}, made here "
-        "with the constants of CIFAR: not a published benchmark."
+        f"{len(scores['sets']['C_bar'])} of -C-bar, at severities {', '.join(map(str, scores['severities']))}, made "
+        "here with the constants of CIFAR: not a published benchmark."
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from impasto.corruptions import registry
 from impasto.corruptions.catalogue import CATALOGUE
-from impasto.corruptions.sets import C15, C19, C_BAR
+from impasto.corruptions.cbar_tables import CBAR_TABLES
+from impasto.corruptions.sets import C15, C19, C_BAR, C_BAR15
 from impasto.corruptions.tables import TABLES
 from impasto.errors import ImpastoError
 
 SETS = ("c", "c15", "c-bar")
-_MEMBERS = frozenset((*C19, *C_BAR["cifar"], *C_BAR["imagenet"]))
+_MEMBERS = frozenset((*C19, *C_BAR15))
 
 
 def members(benchmark: str, table: str) -> tuple[str, ...]:
@@ -58,4 +59,5 @@ def available(table: str) -> tuple[str, ...]:
     """
     if table not in TABLES:
         raise ImpastoError(f"unknown table {table!r}", where="corruptions", remedy=f"Use one of {', '.join(TABLES)}.")
-    return tuple(name for name in registry.names() if name in CATALOGUE and name in TABLES[table])
+    constants = TABLES[table] | CBAR_TABLES[table]
+    return tuple(name for name in registry.names() if name in CATALOGUE and name in constants)

@@ -50,6 +50,12 @@ C_BAR = {
 }
 """-C-bar (Mintun et al., NeurIPS 2021), by kind of images; TinyImageNet takes the list of ImageNet."""
 
+C_BAR15 = tuple(dict.fromkeys(C_BAR["cifar"] + C_BAR["imagenet"]))
+"""Every corruption of one of the two lists."""
+
+NAMES = (*C19, "frost_procedural", *C_BAR15)
+"""Every corruption that there is; ``frost_procedural`` is our own and belongs to no benchmark."""
+
 PIXEL_NOISE = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise", "blue_noise_sample")
 """Noise that is drawn for each pixel by itself; Siedel et al. also report the mean over the 24 others of 29."""
 

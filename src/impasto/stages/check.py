@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.config.all import check as check_sections
 from impasto.config.base import load, nearest
 from impasto.config.evaluate import Evaluate
-from impasto.corruptions.tables import TABLES
+from impasto.corruptions.sets import NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
@@ -26,11 +26,11 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
 
 def _known_corruptions(params: Path) -> None:
-    known, config = sorted({name for table in TABLES.values() for name in table}), load(params, Evaluate)
+    config = load(params, Evaluate)
     for leaf, name in (*(("corruptions", n) for n in config.corruptions), *(("c_bar", n) for n in config.c_bar)):
-        if name not in known:
+        if name not in NAMES:
             where = f"{params}: evaluate.{leaf}"
-            raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
+            raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, list(NAMES)))
 
 
 if __name__ == "__main__":
