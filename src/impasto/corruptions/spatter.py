@@ -1,6 +1,7 @@
 """Spatter of -C: drops of water or splashes of mud (Hendrycks and Dietterich, ICLR 2019, appendix B).
 
-Values follow the benchmark's, made with OpenCV on x86, to the last byte; blends are float32, as there.
+With the same draws, results differ from those of OpenCV on x86 by one grey level in at most one value in 100,000,
+measured at all severities and 32, 64 and 224 pixels. The layer is float64 and the blend float32, as in the benchmark.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ def water_shine(layer: Tensor) -> Tensor:
     """How much light drops reflect: the embossed relief of the distance from their edges.
 
     Equal to the benchmark's OpenCV calls (Canny, distance transform, box, equalised histogram, emboss, box) in all but
-    some bytes in a million, where a distance's last bit decides.
+    some bytes in a million, where the last bit of a distance decides.
 
     Args:
         layer: uint8 [H, W, B], the thickness of the liquid.
@@ -83,7 +84,7 @@ def water_shine(layer: Tensor) -> Tensor:
         Float32 [H, W, B] of whole numbers from 0 to 255.
     """
     distance = chamfer_distance(canny(layer, 50, 150), _FARTHEST)
-    depth = _sum_of_nine(distance).to(torch.float64).mul_(1 / ONE * (1 / 9)).float().long()
+    depth = _sum_of_nine(distance).to(torch.float64).mul_(1 / ONE * (1 / 9)).float().int()
     x = _with_border(_equalize(depth, _FARTHEST + 1))
     emboss = (x[2:, 2:] - x[:-2, :-2]).mul_(2).sub_(x[:-2, 1:-1]).sub_(x[1:-1, :-2])
     emboss = emboss.add_(x[1:-1, 1:-1]).add_(x[1:-1, 2:]).add_(x[2:, 1:-1]).clamp_(0, 255)
@@ -91,9 +92,9 @@ def water_shine(layer: Tensor) -> Tensor:
 
 
 def _equalize(levels: Tensor, count: int) -> Tensor:
-    """Equalise the histogram of each image of int64 [H, W, B] below ``count``, as OpenCV does; int16."""
+    """Equalise the histogram of each image of int32 [H, W, B] below ``count``, as OpenCV does; int16."""
     pixels, batch = levels.shape[0] * levels.shape[1], levels.shape[2]
-    index = levels.mul_(batch).add_(torch.arange(batch, device=levels.device)).view(-1)
+    index = levels.mul_(batch).add_(torch.arange(batch, dtype=torch.int32, device=levels.device)).view(-1)
     counts = torch.bincount(index, minlength=count * batch).view(count, batch)
     at_most = counts.cumsum(0)
     lowest = torch.where(at_most > 0, at_most, pixels).amin(0)  # pixels of the lowest level that occurs
