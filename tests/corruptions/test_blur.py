@@ -6,7 +6,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from impasto.corruptions.blur import defocus_blur, defocus_kernel, gaussian_blur
+from impasto.corruptions.blur import gaussian_blur
+from impasto.corruptions.defocus import defocus_blur, defocus_kernel
 from impasto.corruptions.tables import TABLES
 
 F64, F32 = torch.float64, torch.float32

@@ -8,53 +8,68 @@ import torch
 from scipy import stats
 
 from impasto.corruptions import counter_rng
-from impasto.corruptions.counter_rng import CounterRng, philox
+from impasto.corruptions.counter_rng import CounterRng, mix
 
-MASK = 0xFFFFFFFF
+MASK = 0xFFFFFFFFFFFFFFFF
+GAMMA = 0x9E3779B97F4A7C15
 
 
-def encipher_one(counter: list[int], key: list[int]) -> list[int]:
-    """Philox-4x32-10 in Python's unbounded integers, straight from the paper's definition."""
-    for round_ in range(10):
-        keys = [(key[0] + round_ * 0x9E3779B9) & MASK, (key[1] + round_ * 0xBB67AE85) & MASK]
-        left, right = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
-        counter = [
-            (right >> 32) ^ counter[1] ^ keys[0],
-            right & MASK,
-            (left >> 32) ^ counter[3] ^ keys[1],
-            left & MASK,
-        ]
-    return counter
+def finalise(word: int) -> int:
+    """The hash of SplitMix64 in Python's unbounded integers, straight from the paper's definition."""
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB & MASK
+    return word ^ (word >> 31)
+
+
+def split_mix(seed: int, count: int) -> list[int]:
+    return [finalise(seed + GAMMA * step & MASK) for step in range(1, count + 1)]
+
+
+def unsigned(words: torch.Tensor) -> list[int]:
+    return [word & MASK for word in words.tolist()]
+
+
+def signed(word: int) -> int:
+    return word - 2**64 if word >> 63 else word
 
 
 KNOWN = [
-    ([0] * 4, [0] * 2, "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
-    ([MASK] * 4, [MASK] * 2, "408f276d 41c83b0e a20bc7c6 6d5451fd"),
-    (
-        [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344],
-        [0xA4093822, 0x299F31D0],
-        "d16cfe09 94fdcceb 5001e420 24126ea1",
-    ),
+    (0, [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]),
+    (1234567, [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]),
 ]
 
 
-@pytest.mark.parametrize(("counter", "key", "answer"), KNOWN)
-def test_known_answers(counter: list[int], key: list[int], answer: str) -> None:
-    words = philox(torch.tensor(counter)[:, None], (key[0], key[1]))
-    assert " ".join(f"{int(word):08x}" for word in words) == answer
+@pytest.mark.parametrize(("seed", "answer"), KNOWN)
+def test_known_answers(seed: int, answer: list[int]) -> None:
+    states = torch.tensor([signed(seed + GAMMA * step & MASK) for step in range(1, 5)])
+    assert unsigned(mix(states)) == split_mix(seed, 4) == answer
 
 
-def test_equals_unbounded_integers() -> None:
-    counters = torch.randint(0, 2**32, (4, 50), generator=torch.Generator().manual_seed(1))
-    words = torch.stack(philox(counters.clone(), (0xDEADBEEF, 0x12345678)))
-    for column in range(50):
-        assert words[:, column].tolist() == encipher_one(counters[:, column].tolist(), [0xDEADBEEF, 0x12345678])
+def test_hash_equals_unbounded_integers() -> None:
+    words = torch.randint(-(2**63), 2**63 - 1, (200,), generator=torch.Generator().manual_seed(1))
+    expected = [finalise(word & MASK) for word in words.tolist()]
+    assert unsigned(mix(words)) == expected
 
 
-def test_words_place_position_lane_and_id_in_the_counter() -> None:
-    identity, key = (7 << 32) + 9, (3 << 32) + 11
-    words = torch.stack(CounterRng(key, torch.tensor([5, identity])).words(4, lane=2))
-    assert words[:, 1, 3].tolist() == encipher_one([3, 2, 9, 7], [11, 3])
+def test_streams_start_at_a_hash_of_key_lane_and_id() -> None:
+    identity, key, lane = (7 << 32) + 9, (3 << 60) + 11, 2
+    first = finalise(identity + key + lane * 0xD1B54A32D192ED03 & MASK)
+    words = CounterRng(key, torch.tensor([5, identity])).bits(6, lane=lane)
+    assert unsigned(words[1]) == split_mix(finalise(first ^ key), 6)
+
+
+def test_streams_of_neighbouring_keys_lanes_and_ids_share_no_word() -> None:
+    drawn = [CounterRng(key, torch.arange(200)).bits(64, lane).flatten() for key in (0, 1, 2**62) for lane in (0, 1, 2)]
+    assert len(torch.cat(drawn).unique()) == 9 * 200 * 64
+
+
+@pytest.mark.parametrize("bit", [0, 1, 9, 31, 40, 63])
+def test_one_bit_of_an_id_flips_half_of_the_bits(bit: int) -> None:
+    ids = torch.arange(4096) * 1001  # so that no id is another one with the bit flipped
+    left, right = (CounterRng(5, each).bits(1) for each in (ids, ids ^ signed(1 << bit)))
+    flipped = ((left ^ right) >> torch.arange(64)) & 1
+    shares = flipped.double().mean(dim=0)
+    assert (shares - 0.5).abs().max() < 4.5 * 0.5 / math.sqrt(len(ids))
 
 
 @pytest.mark.parametrize("method", ["uniforms", "halves", "normals"])
@@ -85,7 +100,7 @@ def test_halves_are_uniform_and_uncorrelated() -> None:
     assert values.min() >= 0
     assert values.max() < 1
     assert abs(values.mean() - 0.5) < 4 / math.sqrt(12 * values.size)
-    for shift in (1, 256, 512, 1024):  # neighbours, and the parts of one block
+    for shift in (1, 2, 3, 4, 512, 1024):  # neighbours, and the parts of one word
         left, right = values[:, :-shift].ravel(), values[:, shift:].ravel()
         assert abs(np.corrcoef(left, right)[0, 1]) < 4 / math.sqrt(left.size)
 

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from impasto.corruptions.digital import contrast, jpeg_compression, pixelate
+from impasto.corruptions.digital import contrast
+from impasto.corruptions.jpeg import jpeg_compression
+from impasto.corruptions.pixelate import pixelate
 from impasto.corruptions.tables import TABLES
 
 FACTORS = sorted({parameters[0] for table in TABLES.values() for parameters in table["pixelate"]})

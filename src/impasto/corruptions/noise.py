@@ -25,8 +25,8 @@ def draw_normals(rng: CounterRng, size: tuple[int, int], parameters: tuple[float
 
 
 def draw_cells(rng: CounterRng, size: tuple[int, int], parameters: tuple[float, ...]) -> Tensor:
-    """Uniform integers in [0, 2**14), int64 [B, 3, H, W]."""
-    return rng.halves(3 * size[0] * size[1]).bitwise_and_(_CELLS - 1).view(-1, 3, *size)
+    """Uniform integers in [0, 2**14), int16 [B, 3, H, W]."""
+    return rng.shorts(3 * size[0] * size[1]).bitwise_and_(_CELLS - 1).view(-1, 3, *size)
 
 
 def draw_uniforms(rng: CounterRng, size: tuple[int, int], parameters: tuple[float, ...]) -> Tensor:
@@ -50,8 +50,10 @@ def speckle_noise(images: Tensor, normals: Tensor, std: float, *, dtype: torch.d
 @corruption(draw=draw_uniforms, integer=True)
 def impulse_noise(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
     """Set each value with ``probability`` to 255 or 0, whichever half of it the uniform falls in."""
-    kept, salt = (uniforms >= probability).byte(), (uniforms < probability / 2).byte()
-    return kept.mul_(images).add_(salt.mul_(255))
+    # Comparisons in place keep the type and run in vectors; those to bool and torch.where take five times as long.
+    struck = uniforms.clone().lt_(probability).to(torch.int32).to(torch.uint8)
+    salt = uniforms.clone().lt_(probability / 2).to(torch.int32).to(torch.uint8)
+    return (1 - struck).mul_(images).add_(salt.mul_(255))
 
 
 @corruption(draw=draw_cells, integer=True)
@@ -60,11 +62,12 @@ def shot_noise(images: Tensor, cells: Tensor, photons: float) -> Tensor:
 
     Args:
         images: uint8 [B, 3, H, W].
-        cells: int64 [B, 3, H, W] in [0, 2**14); cell k stands for the quantile (k + .5) / 2**14.
+        cells: integers [B, 3, H, W] in [0, 2**14); cell k stands for the quantile (k + .5) / 2**14.
         photons: mean count of a white pixel.
     """
     levels = _shot_levels(photons, images.device)
-    return levels.index_select(0, (images.long() * _CELLS).add_(cells).view(-1)).view(images.shape)
+    index = images.to(torch.int32).mul_(_CELLS).add_(cells.to(torch.int32))
+    return levels.index_select(0, index.view(-1)).view(images.shape)
 
 
 @lru_cache(maxsize=8)

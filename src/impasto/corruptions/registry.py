@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import difflib
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from impasto import rng
-from impasto.corruptions import (  # noqa: F401  (declare their corruptions on import)
+from impasto.corruptions import (  # noqa: F401  (each declares its corruptions on import)
     blur,
+    defocus,
     digital,
     elastic,
     frost,
     frost_procedural,
     glass,
+    jpeg,
     motion,
     noise,
+    pixelate,
     snow,
     spatter,
     weather,
@@ -80,12 +84,24 @@ def corrupt(
     _check_ids(ids, len(images))
     parameters = parameters_of(name, severity, table or table_for(min(images.shape[2:])))
     key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
+    _keep_freed_memory()
     ids, result = ids.to(images.device), torch.empty_like(images, memory_format=torch.contiguous_format)
     chunk = max(1, _CHUNK_PIXELS.get(images.device.type, 2**16) // (images.shape[2] * images.shape[3]))
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
         result[part] = chosen(images[part].contiguous(), CounterRng(key, ids[part]), parameters, work_dtype)
     return result
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Teach the C library to keep what chunks free for the next chunk, up to 62 MiB, for as long as the process runs.
+
+    glibc hands freed blocks back to the system once they add up to twice the largest single one that it got from
+    there, and takes them anew page by page: that costs more than the arithmetic of most corruptions. A block of 31 MiB,
+    never touched, raises the limit; other C libraries ignore it.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)
 
 
 def parameters_of(name: str, severity: int, table: str) -> Parameters:

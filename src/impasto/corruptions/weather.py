@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,7 @@ def draw_fog(rng: CounterRng, size: tuple[int, int], parameters: tuple[float, ..
 def fog(images: Tensor, uniforms: Tensor, density: float, decay: float, *, dtype: torch.dtype) -> Tensor:
     """Add ``density`` times a plasma fractal, then scale by m / (m + density), m the brightest value of the image."""
     x = unit(images, dtype)
-    brightest = x.amax(dim=(1, 2, 3), keepdim=True)
+    brightest = unit(images.amax(dim=(1, 2, 3), keepdim=True), dtype)
     haze = plasma(uniforms.to(dtype), decay)[:, None, : x.shape[2], : x.shape[3]] * density
     return truncate((x + haze).mul_(brightest).div_(brightest + density))
 
@@ -47,34 +49,48 @@ def plasma(uniforms: Tensor, decay: float) -> Tensor:
     Returns:
         Float [B, N, N], minimum 0 and maximum 1.
     """
-    grid = torch.zeros_like(uniforms)
-    step, wobble = uniforms.shape[-1], _WOBBLE
-    while step >= 2:
-        _squares(grid, uniforms, step, wobble)
-        _diamonds(grid, uniforms, step, wobble)
-        step, wobble = step // 2, wobble / decay
+    side = uniforms.shape[-1]
+    wobble = _wobbles(side, decay, uniforms.dtype, uniforms.device)
+    noise = (uniforms * (2 * wobble)).sub_(wobble).mul_(wobble)
+    # A level is an array of its own, with the first row and column again at the end: no wrapping, few strides.
+    grid = noise.new_zeros(len(noise), 2, 2)
+    while (step := side // (grid.shape[1] - 1)) >= 2:
+        grid = _refined(grid, noise[:, :: step // 2, :: step // 2])
+    grid = grid[:, :side, :side].contiguous()
     grid -= grid.amin(dim=(1, 2), keepdim=True)
     return grid.div_(grid.amax(dim=(1, 2), keepdim=True))
 
 
-def _squares(grid: Tensor, uniforms: Tensor, step: int, wobble: float) -> None:
-    """Set the centre of each square from its four corners."""
-    half = step // 2
-    corners = grid[:, ::step, ::step]
-    pairs = corners + corners.roll(-1, dims=1)
-    _set(grid[:, half::step, half::step], pairs + pairs.roll(-1, dims=2), uniforms[:, half::step, half::step], wobble)
+def _refined(grid: Tensor, noise: Tensor) -> Tensor:
+    """The next level [B, 2n + 1, 2n + 1] from [B, n + 1, n + 1], plus ``noise`` [B, 2n, 2n] at the new points.
+
+    Neighbours are added in pairs, in the benchmark's order.
+    """
+    batch, side = len(grid), grid.shape[1] - 1
+    pairs = grid[:, :-1] + grid[:, 1:]
+    centres = grid.new_empty(batch, side + 1, side + 1)  # with the last row and column in front
+    torch.add((pairs[..., :-1] + pairs[..., 1:]).mul_(0.25), noise[:, 1::2, 1::2], out=centres[:, 1:, 1:])
+    centres[:, 0, 1:] = centres[:, -1, 1:]
+    centres[:, :, 0] = centres[:, :, -1]
+    across = (centres[:, 1:, 1:] + centres[:, :-1, 1:]).add_(grid[:, :-1, :-1] + grid[:, :-1, 1:]).mul_(0.25)
+    down = (centres[:, 1:, 1:] + centres[:, 1:, :-1]).add_(pairs[..., :-1]).mul_(0.25)
+    result = grid.new_empty(batch, 2 * side + 1, 2 * side + 1)
+    result[:, ::2, ::2] = grid
+    result[:, 1::2, 1::2] = centres[:, 1:, 1:]
+    torch.add(across, noise[:, ::2, 1::2], out=result[:, :-1:2, 1::2])
+    torch.add(down, noise[:, 1::2, ::2], out=result[:, 1::2, :-1:2])
+    result[:, -1] = result[:, 0]
+    result[:, :, -1] = result[:, :, 0]
+    return result
 
 
-def _diamonds(grid: Tensor, uniforms: Tensor, step: int, wobble: float) -> None:
-    """Set the middle of each edge from its two ends and the two centres beside it."""
-    half = step // 2
-    centres, corners = grid[:, half::step, half::step], grid[:, ::step, ::step]
-    across = (centres + centres.roll(1, dims=1)) + (corners + corners.roll(-1, dims=2))
-    down = (centres + centres.roll(1, dims=2)) + (corners + corners.roll(-1, dims=1))
-    _set(grid[:, ::step, half::step], across, uniforms[:, ::step, half::step], wobble)
-    _set(grid[:, half::step, ::step], down, uniforms[:, half::step, ::step], wobble)
-
-
-def _set(target: Tensor, neighbours: Tensor, uniforms: Tensor, wobble: float) -> None:
-    noise = (uniforms * (2 * wobble)).sub_(wobble).mul_(wobble)
-    target.copy_(neighbours.div_(4).add_(noise))
+@lru_cache(maxsize=8)
+def _wobbles(side: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The amplitude w of the level at which each point is set, [side, side]."""
+    wobbles = torch.zeros(side, side, dtype=dtype)
+    step, wobble = side, _WOBBLE
+    while step >= 2:
+        half = step // 2
+        wobbles[half::step, half::step] = wobbles[::step, half::step] = wobbles[half::step, ::step] = wobble
+        step, wobble = half, wobble / decay
+    return wobbles.to(device)
