@@ -11,7 +11,7 @@ import torch
 
 from impasto.corrupted_sets import CLEAN, Generated, Official, choose, open_sets
 from impasto.corruptions import frost_bank
-from impasto.corruptions.sets import C19
+from impasto.corruptions.sets import C19, C_BAR
 from impasto.data.images import Images
 from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
@@ -81,9 +81,8 @@ def test_a_missing_set_or_corruption_is_named(clean: tuple[Path, Images], tmp_pa
 
 
 def test_means_of_what_is_measured() -> None:
-    choice = choose(
-        evaluate(corruptions=list(C19), c_bar=["ripple", "blue_noise_sample"], corrupted="official", root="x")
-    )
+    files = {"corrupted": "official", "root": "x"}
+    choice = choose(evaluate(corruptions=["c"], c_bar=["ripple", "blue_noise_sample"], **files), 32)
     assert choice.names == (*C19, "ripple", "blue_noise_sample")
     assert choice.means["C"] == C19 and len(choice.means["C15"]) == 15
     assert choice.means["C_bar"] == ("ripple", "blue_noise_sample")
@@ -91,24 +90,31 @@ def test_means_of_what_is_measured() -> None:
         "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
     }  # fmt: skip
     assert choice.cells([1, 5])[:3] == [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5)]
-    assert list(choose(evaluate()).means) == ["C", "without_noise"]
+    assert list(choose(evaluate(), 32).means) == ["C", "without_noise"]
+
+
+def test_benchmarks_are_written_out_by_the_table() -> None:
+    asked = evaluate(corruptions=["c15", "fog", "spatter"], c_bar=["c-bar"], table="auto")
+    small, large = choose(asked, 32), choose(asked, 224)
+    assert small.means["C"] == large.means["C"] == (*C19[:15], "spatter")
+    assert small.means["C_bar"] == C_BAR["cifar"] and large.means["C_bar"] == C_BAR["imagenet"]
 
 
 @pytest.mark.usefixtures("no_photographs")
 def test_without_photographs_procedural_frost_is_measured_and_counted_nowhere() -> None:
-    choice = choose(evaluate(corruptions=["frost", "fog"]))
+    choice = choose(evaluate(corruptions=["frost", "fog"]), 32)
     assert choice.names == ("frost_procedural", "fog") and choice.means["C"] == ("fog",)
-    assert "C15" not in choose(evaluate(corruptions=list(C19))).means
-    both = choose(evaluate(corruptions=["frost", "fog", "frost_procedural"]))
+    assert "C15" not in choose(evaluate(corruptions=list(C19)), 32).means
+    both = choose(evaluate(corruptions=["frost", "fog", "frost_procedural"]), 32)
     assert both.names == ("frost_procedural", "fog") and both.means["C"] == ("fog", "frost_procedural")
     with pytest.raises(ImpastoError, match="left with no corruption"):
-        choose(evaluate(corruptions=["frost"]))
-    assert choose(evaluate(corruptions=["frost"], corrupted="official", root="x")).names == ("frost",)
+        choose(evaluate(corruptions=["frost"]), 32)
+    assert choose(evaluate(corruptions=["frost"], corrupted="official", root="x"), 32).names == ("frost",)
 
 
 def test_with_photographs_frost_counts(tmp_path: Path) -> None:
-    choice = choose(evaluate(corruptions=["frost", "fog"]))
+    choice = choose(evaluate(corruptions=["frost", "fog"]), 32)
     assert choice.means["C"] == ("frost", "fog"), "the tests' own dependency carries them"
     with pytest.raises(ImpastoError, match="frost1"):
-        choose(evaluate(corruptions=["frost"], frost_bank=str(tmp_path)))
+        choose(evaluate(corruptions=["frost"], frost_bank=str(tmp_path)), 32)
     frost_bank.use(None)

@@ -12,7 +12,8 @@ from torch import Tensor
 from impasto.config.evaluate import Evaluate
 from impasto.corruptions import frost_bank
 from impasto.corruptions.registry import corrupt
-from impasto.corruptions.sets import aggregates
+from impasto.corruptions.sets import aggregates, expand
+from impasto.corruptions.tables import table_for
 from impasto.data.corrupted import OfficialSet, holds_set
 from impasto.data.image_folder import ImageFolder
 from impasto.data.images import Images, to_device
@@ -37,15 +38,20 @@ class Choice(NamedTuple):
         return [CLEAN, *((name, severity) for name in self.names for severity in severities)]
 
 
-def choose(config: Evaluate) -> Choice:
+def choose(config: Evaluate, side: int) -> Choice:
     """The corruptions that the parameters ask for, or what stands in for them.
 
     Where no photographs of frost are at hand, ``frost_procedural`` is measured in its place and enters no mean.
 
+    Args:
+        config: what is asked for.
+        side: the shorter side of the images, px: it decides the table of constants where that is ``auto``.
+
     Raises:
         ImpastoError: a photograph is missing or another file, or nothing is left for C.
     """
-    c, c_bar = tuple(config.corruptions), tuple(config.c_bar)
+    table = table_for(side) if config.table == "auto" else config.table
+    c, c_bar = expand(config.corruptions, table), expand(config.c_bar, table)
     lacking = config.corrupted == "generated" and "frost" in c and not _photographs(config.frost_bank)
     counted = tuple(name for name in c if name != "frost" or not lacking)
     if not counted:
@@ -70,7 +76,7 @@ def _photographs(folder: str | None) -> bool:
         frost_bank.find(place)
     except ImpastoError:
         return False
-    frost_bank.load(0.2, (32, 32), torch.device("cpu"))  # a wrong file is told now, not between two corruptions
+    frost_bank.verify()  # a wrong file is told now, not between two corruptions
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from impasto.cli import app
-from impasto.corruptions import catalogue, selection
-from impasto.corruptions.sets import C15, C19, C_BAR
-from impasto.corruptions.tables import TABLES
+from impasto.corruptions.sets import C15, C19, C_BAR, NAMES
 from impasto.data.corrupted import OfficialSet
 from impasto.data.images import Images
 from tiny import pictures
@@ -23,19 +22,6 @@ from tiny import pictures
 def clean(root: Path) -> None:
     """A test set where the download stage writes it."""
     Images(*pictures(5), ("a", "b", "c", "d"), "made here").save(root / "data" / "raw" / "test")
-
-
-@pytest.fixture
-def whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalogue in which every member of every set exists; those that are missing do what contrast does."""
-    stand_in = catalogue.CATALOGUE["contrast"]
-    for table, lists in (("cifar", (C19, C_BAR["cifar"])), ("imagenet", (C19, C_BAR["imagenet"]))):
-        for name in (name for names in lists for name in names):
-            if name not in catalogue.CATALOGUE:
-                monkeypatch.setitem(catalogue.CATALOGUE, name, stand_in)
-                monkeypatch.setitem(TABLES["cifar"], name, TABLES["cifar"]["contrast"])
-            if name not in TABLES[table]:
-                monkeypatch.setitem(TABLES[table], name, TABLES[table]["contrast"])
 
 
 def invoke(*arguments: str) -> Any:
@@ -53,7 +39,6 @@ def test_single_corruptions(root: Path) -> None:
     assert OfficialSet(root / "set").names == ("fog", "contrast", "pixelate")
 
 
-@pytest.mark.usefixtures("whole")
 @pytest.mark.parametrize(
     ("words", "names"),
     [
@@ -71,15 +56,13 @@ def test_whole_sets(root: Path, words: list[str], names: tuple[str, ...]) -> Non
     assert set(found.names) == set(names) and found.layout == ("folders" if "imagenet" in words else "npy")
 
 
-@pytest.mark.parametrize("name", ["c", "c15", "c-bar"])
-def test_a_set_with_a_member_that_does_not_exist(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    lists = {"c": C19, "c15": C15, "c-bar": C_BAR["cifar"]}
-    last = lists[name][-1]
-    if last in catalogue.CATALOGUE:
-        monkeypatch.delitem(catalogue.CATALOGUE, last)
-    done = invoke("--out", "set", "--set", name)
-    assert done.exit_code == 2 and last in done.stderr and "not implemented" in done.stderr
-    assert not (root / "set").exists()
+def test_a_set_with_frost_but_no_photographs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = invoke("--out", "set", "--set", "c15")
+    assert done.exit_code == 2 and "photographs of frost" in done.stderr and "frost_procedural" in done.stderr
+    assert not (root / "set").exists(), "it is told before anything is written"
+    done = invoke("--out", "set", "--name", "frost", "--frost-bank", "nowhere")
+    assert done.exit_code == 2 and "nowhere" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -88,8 +71,8 @@ def test_a_set_with_a_member_that_does_not_exist(root: Path, monkeypatch: pytest
         ([], "one of --out and --gallery is needed"),
         (["--out", "set", "--gallery", "a.png"], "one of --out and --gallery is needed"),
         (["--out", "set", "--set", "c", "--name", "fog"], "--set and --name exclude each other"),
-        (["--out", "set", "--set", "d"], "unknown set 'd' [corruptions]. Use one of c, c15, c-bar."),
-        (["--out", "set", "--name", "fogg"], "fogg [corruptions]. Did you mean 'fog'?"),
+        (["--out", "set", "--set", "d"], "unknown set 'd' [--set]. Use one of c, c15, c-bar."),
+        (["--out", "set", "--name", "fogg"], "unknown corruption 'fogg' [corruptions]. Did you mean 'fog'?"),
         (["--out", "set", "--name", "fog", "--severities", "1,6"], "severities '1,6' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", "1,1"], "severities '1,1' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", ""], "severities '' cannot be read"),
@@ -112,13 +95,15 @@ def test_what_the_options_themselves_refuse(words: list[str]) -> None:
     assert invoke("--out", "set", *words).exit_code == 2
 
 
-def test_the_gallery_of_all_tells_what_is_lacking(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(catalogue.CATALOGUE, "fog")
-    done = invoke("--gallery", "a.png", "--size", "16")
-    assert done.exit_code == 0, done.stderr
-    assert "fog" in done.stderr.splitlines()[0] and "not implemented" in done.stderr
-    with Image.open(root / "a.png") as picture:
-        assert picture.height == 30 + 100 * len(selection.available("cifar"))
+def test_the_gallery_of_all(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for there in (True, False):
+        if not there:
+            monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        done = invoke("--gallery", "a.png", "--size", "16")
+        assert done.exit_code == 0, done.stderr
+        assert ("without frost" in done.stderr) == (not there)
+        with Image.open(root / "a.png") as picture:
+            assert picture.height == 30 + 100 * (len(NAMES) - (not there))
 
 
 def test_the_gallery_of_a_photograph(root: Path) -> None:

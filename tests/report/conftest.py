@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from impasto.config.base import load
 from impasto.config.model import Model
-from impasto.corruptions.sets import aggregates
+from impasto.corruptions.sets import aggregates, expand
 from impasto.data.images import Images
 from impasto.data.sources.digits import paint
 from impasto.evaluation import Predictions
@@ -118,9 +118,10 @@ def _write_models(at: SimpleNamespace, seeds: tuple[int, ...], classes: tuple[st
 def _write_scores(
     at: SimpleNamespace, seeds: tuple[int, ...], classes: tuple[str, ...], config: Values, draws: np.random.Generator
 ) -> None:
-    labels, names = np.arange(TEST) % len(classes), [*config["corruptions"], *config["c_bar"]]
+    labels, (c, c_bar) = np.arange(TEST) % len(classes), (expand(config[n], "cifar") for n in ("corruptions", "c_bar"))
+    names = [*c, *c_bar]
     cells = [("clean", 0), *((name, s) for name in names for s in config["severities"])]
-    rows, sets = np.tile(labels, (len(cells), 1)), aggregates(config["corruptions"], config["c_bar"])
+    rows, sets = np.tile(labels, (len(cells), 1)), aggregates(c, c_bar)
     hardness = {name: draws.uniform(0.01, 0.12) for name in names}
     found = {}
     for kind, loss in (("base", 0.05), ("tuned", 0.03)):

@@ -13,8 +13,12 @@ class Evaluate(Section):
     """Which corruptions at which severities, and how uncertainty is estimated."""
 
     key: ClassVar[str] = "evaluate"
-    corruptions: list[str] = Field(min_length=1, description="corruptions that enter C, by name")
-    c_bar: list[str] = Field(description="corruptions that enter C_bar, by name; an empty list measures none")
+    corruptions: list[str] = Field(
+        min_length=1, description="corruptions that enter C: names, or c, the 19 of -C, or c15, 15 of them"
+    )
+    c_bar: list[str] = Field(
+        description="corruptions that enter C_bar: names, or c-bar, the ten of its list; an empty list measures none"
+    )
     severities: list[Annotated[int, Field(ge=1, le=5)]] = Field(min_length=1, description="severities, 1 to 5")
     corrupted: Literal["generated", "official"] = Field(
         description="corrupted images: generated from the test images on the fly, or a benchmark's official files"

@@ -94,6 +94,15 @@ def find(folder: Path | None = None) -> Path:
     raise ImpastoError("the photographs of frost are not on this machine", where="frost", remedy=_REMEDY)
 
 
+def verify() -> None:
+    """Read the photographs that :func:`load` will take.
+
+    Raises:
+        ImpastoError: they are not on this machine, or one is missing or another file.
+    """
+    _scaled(find(_folder), 0.2)
+
+
 def load(scale: float, size: tuple[int, int], device: torch.device) -> Bank:
     """The five photographs at ``scale``, for crops of ``size``; kept in memory.
 

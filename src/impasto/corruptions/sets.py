@@ -60,6 +60,21 @@ PIXEL_NOISE = ("gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
 """Noise that is drawn for each pixel by itself; Siedel et al. also report the mean over the 24 others of 29."""
 
 
+BENCHMARKS = ("c", "c15", "c-bar")
+"""What a whole benchmark is called where names of corruptions are asked for."""
+
+
+def expand(names: Iterable[str], table: str) -> tuple[str, ...]:
+    """Names of corruptions with the benchmarks among them written out; in order, none twice.
+
+    Args:
+        names: corruptions, or some of ``BENCHMARKS``: ``c`` is the 19 of -C, ``c15`` its 15, ``c-bar`` a list of ten.
+        table: ``cifar`` has its own list of -C-bar; ``tin`` shares that of ``imagenet``.
+    """
+    lists = {"c": C19, "c15": C15, "c-bar": C_BAR["cifar" if table == "cifar" else "imagenet"]}
+    return tuple(dict.fromkeys(name for entry in names for name in lists.get(entry, (entry,))))
+
+
 def aggregates(c: Iterable[str], c_bar: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Which corruptions enter which mean, given those that were measured.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.config.all import check as check_sections
 from impasto.config.base import load, nearest
 from impasto.config.evaluate import Evaluate
-from impasto.corruptions.sets import NAMES
+from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
@@ -26,11 +26,11 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
 
 def _known_corruptions(params: Path) -> None:
-    config = load(params, Evaluate)
+    config, known = load(params, Evaluate), [*NAMES, *BENCHMARKS]
     for leaf, name in (*(("corruptions", n) for n in config.corruptions), *(("c_bar", n) for n in config.c_bar)):
-        if name not in NAMES:
+        if name not in known:
             where = f"{params}: evaluate.{leaf}"
-            raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, list(NAMES)))
+            raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
 
 
 if __name__ == "__main__":
