@@ -67,14 +67,14 @@ def _correlate(x: Tensor, axis: int, weights: list[float]) -> Tensor:
     reach = len(weights) - 1
     length = x.shape[axis] - 2 * reach
     total = x.narrow(axis, reach, length) * weights[0]
-    pair = torch.empty_like(total)
+    pair, one = torch.empty_like(total), torch.ones((), dtype=x.dtype, device=x.device)
     for step in range(reach, 0, -1):
         torch.add(x.narrow(axis, reach - step, length), x.narrow(axis, reach + step, length), out=pair)
-        _add_product(total, pair, weights[step])
+        _add_product(total, pair, weights[step], one)
     return total
 
 
-def _add_product(total: Tensor, values: Tensor, weight: float) -> None:
+def _add_product(total: Tensor, values: Tensor, weight: float, one: Tensor) -> None:
     """Add ``weight`` times ``values``, which may be overwritten, with the product rounded before the sum is.
 
     ``add_(alpha=)`` rounds once. So does ``addcmul_``, but after it has rounded weight times 1st factor: with 1 as
@@ -83,4 +83,4 @@ def _add_product(total: Tensor, values: Tensor, weight: float) -> None:
     if total.is_cuda:
         total.add_(values.mul_(weight))
     else:
-        total.addcmul_(values, torch.ones((), dtype=values.dtype), value=weight)
+        total.addcmul_(values, one, value=weight)

@@ -32,14 +32,21 @@ def pixelate(images: Tensor, factor: float) -> Tensor:
 
 def _window_sums(x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
     """Sums over windows of each of ``sizes``, which follow each other, at all positions; sizes one after the other."""
-    length, total, sums = x.shape[axis], x, []
+    if sizes == (1,):
+        return x
+    length = x.shape[axis]
+    shape = list(x.shape)
+    shape[axis] = sum(length - size + 1 for size in sizes)
+    result, total, start = x.new_empty(shape), x, 0
     for size in range(1, sizes[-1] + 1):
+        positions = length - size + 1
+        target = result.narrow(axis, start, positions) if size in sizes else None
         if size > 1:
-            positions = length - size + 1
-            total = total.narrow(axis, 0, positions) + x.narrow(axis, size - 1, positions)
-        if size in sizes:
-            sums.append(total)
-    return torch.cat(sums, axis) if len(sums) > 1 else total
+            total = torch.add(total.narrow(axis, 0, positions), x.narrow(axis, size - 1, positions), out=target)
+        elif target is not None:
+            target.copy_(x)
+        start += positions * (size in sizes)
+    return result
 
 
 def _rounded(sums: Tensor, weights: Tensor) -> Tensor:

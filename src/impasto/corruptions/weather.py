@@ -52,36 +52,35 @@ def plasma(uniforms: Tensor, decay: float) -> Tensor:
     side = uniforms.shape[-1]
     wobble = _wobbles(side, decay, uniforms.dtype, uniforms.device)
     noise = (uniforms * (2 * wobble)).sub_(wobble).mul_(wobble)
-    # A level is an array of its own, with the first row and column again at the end: no wrapping, few strides.
-    grid = noise.new_zeros(len(noise), 2, 2)
-    while (step := side // (grid.shape[1] - 1)) >= 2:
+    grid = noise.new_zeros(len(noise), 1, 1)
+    while (step := side // grid.shape[1]) >= 2:
         grid = _refined(grid, noise[:, :: step // 2, :: step // 2])
-    grid = grid[:, :side, :side].contiguous()
     grid -= grid.amin(dim=(1, 2), keepdim=True)
     return grid.div_(grid.amax(dim=(1, 2), keepdim=True))
 
 
 def _refined(grid: Tensor, noise: Tensor) -> Tensor:
-    """The next level [B, 2n + 1, 2n + 1] from [B, n + 1, n + 1], plus ``noise`` [B, 2n, 2n] at the new points.
+    """The next level [B, 2n, 2n] from [B, n, n], plus ``noise`` [B, 2n, 2n] at the new points.
 
     Neighbours are added in pairs, in the benchmark's order.
     """
-    batch, side = len(grid), grid.shape[1] - 1
-    pairs = grid[:, :-1] + grid[:, 1:]
-    centres = grid.new_empty(batch, side + 1, side + 1)  # with the last row and column in front
-    torch.add((pairs[..., :-1] + pairs[..., 1:]).mul_(0.25), noise[:, 1::2, 1::2], out=centres[:, 1:, 1:])
-    centres[:, 0, 1:] = centres[:, -1, 1:]
-    centres[:, :, 0] = centres[:, :, -1]
-    across = (centres[:, 1:, 1:] + centres[:, :-1, 1:]).add_(grid[:, :-1, :-1] + grid[:, :-1, 1:]).mul_(0.25)
-    down = (centres[:, 1:, 1:] + centres[:, 1:, :-1]).add_(pairs[..., :-1]).mul_(0.25)
-    result = grid.new_empty(batch, 2 * side + 1, 2 * side + 1)
-    result[:, ::2, ::2] = grid
-    result[:, 1::2, 1::2] = centres[:, 1:, 1:]
-    torch.add(across, noise[:, ::2, 1::2], out=result[:, :-1:2, 1::2])
-    torch.add(down, noise[:, 1::2, ::2], out=result[:, 1::2, :-1:2])
-    result[:, -1] = result[:, 0]
-    result[:, :, -1] = result[:, :, 0]
+    result = torch.empty_like(noise, memory_format=torch.contiguous_format)
+    (old, across), (down, centres) = _interleaved(result)
+    (_, noise_across), (noise_down, noise_centres) = _interleaved(noise)
+    old.copy_(grid)
+    pairs = grid + grid.roll(-1, 1)
+    middle = (pairs + pairs.roll(-1, 2)).mul_(0.25).add_(noise_centres)
+    centres.copy_(middle)
+    torch.add((middle + middle.roll(1, 1)).add_(grid + grid.roll(-1, 2)).mul_(0.25), noise_across, out=across)
+    torch.add((middle + middle.roll(1, 2)).add_(pairs).mul_(0.25), noise_down, out=down)
     return result
+
+
+def _interleaved(grid: Tensor) -> list[tuple[Tensor, ...]]:
+    """Views of the points of [B, 2n, 2n] in even and odd rows, and in even and odd columns of these: [B, n, n]."""
+    side = grid.shape[1] // 2
+    quarters = grid.unflatten(2, (side, 2)).unflatten(1, (side, 2)).permute(2, 4, 0, 1, 3)
+    return [half.unbind(0) for half in quarters.unbind(0)]
 
 
 @lru_cache(maxsize=8)
