@@ -23,11 +23,12 @@ from impasto.commands.preset import overrides
 from impasto.io import write_csv, write_json
 from impasto.metrics import over_seeds
 
-ARMS = ("baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta")
+ARMS = ("baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta", "syn-half")
 #: (arm, reference): differences that answer a question, paired by seed.
 PAIRS = (
     ("ta", "baseline"), ("nst", "baseline"), ("syn", "baseline"), ("nst-ta", "ta"), ("syn-ta", "ta"),
     ("syn-nst", "nst"), ("syn-nst-ta", "nst-ta"), ("syn-nst-ta", "ta"), ("nst-ta", "colour-ta"), ("colour-ta", "ta"),
+    ("syn-half", "syn"),
 )  # fmt: skip
 SEEDS = range(int(os.environ.get("ABLATION_SEEDS", "5")))
 WORKERS = os.environ.get("ABLATION_WORKERS", "2")
@@ -56,7 +57,7 @@ def settings(arm: str) -> list[str]:
     """
     seeds = "[" + ",".join(map(str, SEEDS)) + "]"
     leaves = [*overrides(Path("presets") / f"arm-{arm}.yaml"), f"seeds={seeds}", "finetune.stages=[]"]
-    leaves += ["evaluate.severities=[1,3,5]", "evaluate.table=imagenet"]
+    leaves += ["evaluate.severities=[1,3,5]", "evaluate.table=imagenet", "evaluate.bootstrap=100"]
     return [word for leaf in leaves for word in ("-S", leaf)]
 
 

@@ -19,6 +19,7 @@ STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "f
 LABELS = {
     "baseline": "baseline", "ta": "TA", "nst": "NST", "nst-ta": "NST + TA", "syn": "SYN", "syn-ta": "SYN + TA",
     "syn-nst": "SYN + NST", "syn-nst-ta": "SYN + NST + TA", "colour-ta": "colours + TA (control)",
+    "syn-half": "SYN at one half",
 }  # fmt: skip
 
 
@@ -36,17 +37,18 @@ def load(name: str) -> Any:
 def result() -> str:
     """Scores of the default run, with bootstrap intervals over test images."""
     scores = load("evaluate.json")
-    rows = ["| | clean | C | worst class | calibration error, clean / corrupted |", "|---|---|---|---|---|"]
+    rows = ["| | clean | C | C-bar | worst class | calibration error, clean / corrupted |", "|---|---|---|---|---|---|"]
     for kind, label in (("base", "trained"), ("tuned", "fine-tuned")):
         one = next(iter(scores[kind]["seeds"].values()))
-        cells = [f"{percent(one[name])} {span(one[f'{name}_interval'])}" for name in ("clean", "C")]
+        cells = [f"{percent(one[name])} {span(one[f'{name}_interval'])}" for name in ("clean", "C", "C_bar")]
         cells += [f"{percent(one['worst_class_recall'])} (class {one['worst_class']})"]
         rows.append(f"| {label} | {' | '.join(cells)} | {one['ece_clean']:.3f} / {one['ece_corrupted']:.3f} |")
     seeds = ", ".join(scores["base"]["seeds"])
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, on {scores['n']:,} test images, seed {seeds}; in brackets the 95 % bootstrap interval "
-        f"over test images. C is the mean over {len(scores['corruptions'])} corruptions at severities "
-        f"{', '.join(map(str, scores['severities']))}, made here with CIFAR-C's constants: not a published benchmark."
+        f"over test images. C is the mean over the {len(scores['sets']['C'])} corruptions of -C, C-bar that over "
+        f"{len(scores['sets']['C_bar'])} of -C-bar, at severities {', '.join(map(str, scores['severities']))}, made "
+        "here with the constants of CIFAR: not a published benchmark."
     )
 
 

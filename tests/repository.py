@@ -21,7 +21,7 @@ finetune:
   stages:
     - {open: 1, epochs: 3, learning_rate: 0.01, batch_norm: frozen}
     - {open: 2, epochs: 3, learning_rate: 0.01, batch_norm: train}
-evaluate: {corruptions: [gaussian_noise, contrast], severities: [3], bootstrap: 100}
+evaluate: {corruptions: [gaussian_noise, contrast], c_bar: [], severities: [3], bootstrap: 100}
 fid: {n: 150, points: 3}
 """
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from impasto.commands.schema import document
-from tiny import ROOT
+from impasto.corruptions import sets
+from impasto.corruptions.catalogue import CATALOGUE
+from impasto.data.images import Images
+from impasto.data.published import PUBLISHED
+from impasto.data.regenerated import plan, regenerate
+from tiny import CPU, ROOT, pictures
 
 
 def committed(name: str) -> Any:
@@ -56,3 +66,45 @@ def test_a_part_that_is_missing_is_told(readme: ModuleType, monkeypatch: pytest.
     assert readme.fill("a <!-- result -->\nold\n<!-- /result --> b") == "a <!-- result -->\nnumbers\n<!-- /result --> b"
     with pytest.raises(SystemExit, match="0 times, not once"):
         readme.fill("nothing")
+
+
+CORRUPTIONS = (ROOT / "docs" / "corruptions.md").read_text()
+SNIPPETS = re.findall(r"```python\n(.*?)```", CORRUPTIONS, re.DOTALL)
+
+
+def test_three_lines_evaluate_any_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sets, "C15", tuple(name for name in sets.C15 if name in CATALOGUE))
+    pixels, labels = pictures(6, 3)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(pixels[0].size, 3))
+    found = {"model": network, "images": torch.from_numpy(pixels), "labels": torch.from_numpy(labels)}
+    exec(SNIPPETS[0], found)
+    right = found["right"]
+    assert isinstance(right, list) and len(right) == 5 * len(sets.C15)
+    assert float(capsys.readouterr().out) == pytest.approx(float(np.mean([r.numpy().mean() for r in right])))
+    assert len(SNIPPETS[0].split("\n\n")[1].splitlines()) == 3
+
+
+def test_reading_a_set_as_documented(tmp_path: Path) -> None:
+    pixels, labels = pictures(6, 3)
+    Images(pixels, labels, ("a", "b", "c"), "made").save(tmp_path / "clean")
+    regenerate(tmp_path / "clean", tmp_path / "set", ["fog"], plan(tmp_path / "clean", 0, "auto", (1, 2), "npy"), CPU)
+    found = {"root": tmp_path / "set", "labels": labels}
+    exec(SNIPPETS[1], found)
+    assert found["first"].shape == (6, 16, 16, 3) and np.array_equal(found["truth"], labels)
+
+
+def test_every_corruption_has_its_row_and_every_published_set_its_name() -> None:
+    rows = re.findall(r"^\| (\w+) \| (C15|extra|C-bar, \w+) \|", CORRUPTIONS, re.MULTILINE)
+    shared = set(sets.C_BAR["cifar"]) & set(sets.C_BAR["imagenet"])
+    want = dict.fromkeys(sets.C15, "C15") | dict.fromkeys(sets.EXTRA, "extra")
+    want |= dict.fromkeys(sets.C_BAR["cifar"], "C-bar, CIFAR")
+    want |= dict.fromkeys(sets.C_BAR["imagenet"], "C-bar, ImageNet") | dict.fromkeys(shared, "C-bar, both")
+    assert dict(rows) == want and len(rows) == len(want)
+    for key, one in PUBLISHED.items():
+        (record,) = {url.split("/")[4] for archive in one.archives for url in archive.urls}
+        assert f"| `{key}` | Zenodo record {record}" in CORRUPTIONS
+
+
+def test_pictures_and_links_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", CORRUPTIONS):
+        assert (ROOT / "docs" / target).exists(), target

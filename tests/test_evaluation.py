@@ -9,26 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.config.evaluate import Evaluate
+from impasto.corrupted_sets import CLEAN, Generated
 from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images
 from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions, predict_all
-from tiny import CPU, pictures
+from tiny import CPU, evaluate, pictures
 from tiny import model as network
 
 NAMES = ("a", "b", "c", "d")
-
-
-def config(**changes: Any) -> Evaluate:
-    values = {
-        "corruptions": ["gaussian_noise", "contrast"],
-        "severities": [1, 5],
-        "table": "cifar",
-        "seed": 4,
-        "bootstrap": 100,
-    }
-    return Evaluate.model_validate(values | changes)
 
 
 def images(n: int = 30) -> Images:
@@ -38,13 +27,16 @@ def images(n: int = 30) -> Images:
 
 def predict(models: dict[str, nn.Module], **changes: Any) -> dict[str, Predictions]:
     batch = changes.pop("batch", 1000)
-    return predict_all(models, images(), config(**changes), CPU, "fp32", batch)
+    settings = evaluate(**changes)
+    cells = [CLEAN, *((name, severity) for name in settings.corruptions for severity in settings.severities)]
+    return predict_all(models, Generated(images(), settings, CPU), cells, CPU, "fp32", batch)
 
 
 def test_cells_clean_first_then_corruption_by_severity() -> None:
     found = predict({"one": network().eval()})["one"]
     assert found.cells == [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 1), ("contrast", 5)]
     assert found.predicted.shape == found.confidence.shape == (5, 30)
+    assert np.array_equal(found.labels, np.tile(images().labels, (5, 1)))
     assert found.predicted.dtype == np.int64 and found.confidence.dtype == np.float32
 
 

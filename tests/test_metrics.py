@@ -19,6 +19,7 @@ from impasto.metrics import (
     calibration_error,
     class_recall,
     corruption_mean,
+    mean_corruption_error,
     over_seeds,
     paired_interval,
     worst_class,
@@ -135,3 +136,13 @@ def test_corruption_mean_weighs_corruptions_equally() -> None:
     with pytest.raises(KeyError, match="frost"):
         corruption_mean(table, ["frost"])
     assert not math.isnan(corruption_mean(table, iter(["jpeg"])))
+
+
+def test_mean_corruption_error_by_definition() -> None:
+    table, reference = {"fog": [0.9, 0.7], "snow": [0.5, 0.5]}, {"fog": [0.8, 0.6], "snow": [0.75, 0.25]}
+    assert mean_corruption_error(table, reference, ["fog", "snow"]) == pytest.approx((0.4 / 0.6 + 1.0 / 1.0) / 2)
+    assert mean_corruption_error(reference, reference, ["fog", "snow"]) == pytest.approx(1)
+
+
+def test_mean_corruption_error_of_a_reference_that_never_errs() -> None:
+    assert mean_corruption_error({"fog": [0.9]}, {"fog": [1.0]}, ["fog"]) == pytest.approx(0.1 / 1e-4)

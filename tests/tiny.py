@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from torch import Tensor, nn
 
 from impasto.config.augment import Augment
+from impasto.config.evaluate import Evaluate
 from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.train import Train
@@ -115,3 +116,12 @@ def feed(
         seed=seed,
         device=CPU,
     )
+
+
+def evaluate(**changes: Any) -> Evaluate:
+    """Two corruptions at two severities."""
+    values = {
+        "corruptions": ["gaussian_noise", "contrast"], "c_bar": [], "severities": [1, 5], "corrupted": "generated",
+        "root": None, "frost_bank": None, "table": "cifar", "reference": None, "seed": 4, "bootstrap": 100,
+    }  # fmt: skip
+    return Evaluate.model_validate(values | changes)

@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": ("impasto.stages.evaluate", "Measure accuracy, clean and corrupted, on the test split."),
     "report": ("impasto.stages.report", "Write the report, the model card and the summary."),
     "preset": ("impasto.commands.preset", "Write a preset into params.yaml and print the difference."),
+    "corrupt": ("impasto.commands.corrupt", "Write a corrupted test set, or a picture of all corruptions."),
+    "fetch": ("impasto.commands.fetch", "Download a published corrupted test set."),
     "track": ("impasto.commands.track", "Add MLflow rows of cached experiments; send local runs to a server."),
     "gate": ("impasto.commands.gate", "Fail when a metric got worse than at another revision."),
     "schema": ("impasto.commands.schema", "Print the reference of all parameters."),

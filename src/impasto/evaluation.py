@@ -1,22 +1,18 @@
-"""Accuracy of classifiers on a clean test set and on every corruption of it, image by image."""
+"""Predictions of classifiers on a clean test set and on every corruption of it, image by image."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from impasto.config.evaluate import Evaluate
-from impasto.corruptions.registry import corrupt
-from impasto.data.images import Images, batches, to_unit
+from impasto.corrupted_sets import Cell, CorruptedSets
+from impasto.data.images import to_unit
 from impasto.precision import autocast
 from impasto.progress import track
-
-#: A clean or corrupted test set: ("clean", 0) or (corruption, severity).
-Cell = tuple[str, int]
 
 
 @dataclass
@@ -25,45 +21,53 @@ class Predictions:
 
     Attributes:
         cells: the test sets, clean first.
+        labels: int64 [cells, N], true classes; the same row for every cell whose images are those of the clean set.
         predicted: int64 [cells, N], most probable class.
         confidence: float32 [cells, N], its probability.
     """
 
     cells: list[Cell]
+    labels: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
+
+    @property
+    def right(self) -> np.ndarray:
+        """Bool [cells, N], whether the predicted class is the true one."""
+        right: np.ndarray = self.predicted == self.labels
+        return right
 
 
 def predict_all(
     models: Mapping[str, nn.Module],
-    images: Images,
-    config: Evaluate,
+    sets: CorruptedSets,
+    cells: Sequence[Cell],
     device: torch.device,
     precision: str,
     batch: int = 1000,
 ) -> dict[str, Predictions]:
-    """Run all classifiers over all cells; each corrupted batch is made once and shown to every classifier.
+    """Run all classifiers over all cells; each corrupted batch is made or read once and shown to every classifier.
 
     Args:
         models: classifiers by name, float images [B, 3, H, W] in [0, 1] -> logits.
-        images: the test split.
-        config: corruptions, severities, their constants and the seed of their noise.
-        device: where to work.
+        sets: the test sets; all have as many images as the clean one.
+        cells: which of them, clean first.
+        device: where the classifiers work.
         precision: auto, fp32, bf16 or fp16.
         batch: images at a time; the memory needed does not grow with the test set.
 
     Raises:
-        ImpastoError: a corruption is unknown.
+        ImpastoError: a set is missing, or a corruption is unknown.
     """
-    cells: list[Cell] = [("clean", 0), *((name, s) for name in config.corruptions for s in config.severities)]
-    shape = (len(cells), len(images))
-    found = {name: Predictions(cells, np.zeros(shape, np.int64), np.zeros(shape, np.float32)) for name in models}
-    table = None if config.table == "auto" else config.table
+    labels = np.stack([sets.labels(cell) for cell in cells])
+    found = {
+        name: Predictions(list(cells), labels, np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.float32))
+        for name in models
+    }
     for index in track(len(cells), "corruptions", "set"):
-        name, severity = cells[index]
-        for rows, pixels in batches(images.pixels, batch, device):
-            ids = torch.arange(rows.start, rows.stop)
-            shown = corrupt(pixels, name, severity, config.seed, ids, table) if severity else pixels
+        for start in range(0, labels.shape[1], batch):
+            rows = slice(start, min(start + batch, labels.shape[1]))
+            shown = sets.batch(cells[index], rows)
             for who, model in models.items():
                 probability, label = _predict(model, shown, device, precision)
                 found[who].predicted[index, rows] = label.cpu().numpy()

@@ -147,6 +147,24 @@ def corruption_mean(table: Mapping[str, Sequence[float]], names: Iterable[str] |
     return float(np.mean([np.mean(table[name]) for name in (table if names is None else names)]))
 
 
+def mean_corruption_error(
+    table: Mapping[str, Sequence[float]], reference: Mapping[str, Sequence[float]], names: Iterable[str]
+) -> float:
+    """The mCE of Hendrycks and Dietterich (ICLR 2019, section 4.2), 1 for a model as good as the reference.
+
+    The mean over corruptions of the sum of a model's errors over severities, divided by the same sum of a reference
+    model, which weighs corruptions by how hard they are for it. A corruption on which the reference never errs
+    counts as one on which it errs once in 10,000.
+
+    Args:
+        table: accuracy at each severity, by corruption.
+        reference: likewise, of the reference model on the same test sets.
+        names: the corruptions that enter.
+    """
+    errors = [tuple(sum(1 - value for value in one[name]) for one in (table, reference)) for name in names]
+    return float(np.mean([ours / max(theirs, 1e-4) for ours, theirs in errors]))
+
+
 def _right(predicted: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:
     if predicted.shape != labels.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(f"{predicted.shape} predictions do not answer {labels.shape} labels")

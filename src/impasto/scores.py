@@ -2,83 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions
+from impasto.io import read_csv
 from impasto.metrics import (
-    accuracy,
     balanced_accuracy,
     bootstrap_interval,
     calibration_error,
     class_recall,
     corruption_mean,
+    mean_corruption_error,
     over_seeds,
     worst_class,
 )
 from impasto.rng import numpy_generator
 
+Table = dict[str, list[float]]
+"""Accuracy at each severity, by corruption."""
+
+#: Scores that are summarised over seeds, where a run has them.
+HEADLINES = (
+    "clean", "C", "C15", "C_bar", "without_noise", "mCE", "balanced", "worst_class_recall",
+    "ece_clean", "ece_corrupted",
+)  # fmt: skip
+
 
 def score(
-    predictions: Predictions, labels: np.ndarray, classes: tuple[str, ...], bootstrap: int, seed: int
+    predictions: Predictions,
+    classes: tuple[str, ...],
+    sets: Mapping[str, Sequence[str]],
+    bootstrap: int,
+    seed: int,
+    reference: Table | None = None,
 ) -> dict[str, Any]:
     """Everything that is reported of one classifier; scores are fractions in [0, 1].
 
-    ``C`` is the unweighted mean over corruptions of the mean accuracy over severities. Its interval resamples
-    images, each with its mean over all corrupted versions, which equals C when every corruption has the same
-    severities, as here.
+    A set's score is the unweighted mean over its corruptions of the mean accuracy over severities. Its interval
+    resamples images, each with its mean over all corrupted versions, which equals the score when every corruption
+    has the same severities, as here.
 
     Args:
         predictions: of all cells, clean first.
-        labels: int64 [N], true classes.
         classes: their names.
+        sets: which corruptions enter which mean (see :func:`impasto.corruptions.sets.aggregates`).
         bootstrap: number of resamples.
         seed: seed of the resamples.
+        reference: accuracies of the model that mCE compares with; None leaves mCE out.
     """
-    right = predictions.predicted == labels
-    clean, corrupted = right[0], right[1:]
-    by_corruption = accuracies(predictions, labels)
-    recall = class_recall(predictions.predicted[0], labels, len(classes))
-    worst, lowest = worst_class(recall)
+    right, table = predictions.right, accuracies(predictions)
+    found: dict[str, Any] = {"clean": float(right[0].mean())}
     generator = numpy_generator(seed, "bootstrap")
-    return {
-        "clean": float(clean.mean()),
-        "clean_interval": list(bootstrap_interval(clean, generator, bootstrap)),
-        "C": corruption_mean(by_corruption),
-        "C_interval": list(bootstrap_interval(corrupted.mean(0), generator, bootstrap)),
+    found["clean_interval"] = list(bootstrap_interval(right[0], generator, bootstrap))
+    for name, members in sets.items():
+        inside = np.array([corruption in members for corruption, _ in predictions.cells])
+        found[name] = corruption_mean(table, members)
+        found[f"{name}_interval"] = list(bootstrap_interval(right[inside].mean(0), generator, bootstrap))
+    if reference:
+        found["mCE"] = mean_corruption_error(table, reference, sets["C"])
+    recall = class_recall(predictions.predicted[0], predictions.labels[0], len(classes))
+    worst, lowest = worst_class(recall)
+    return found | {
         "balanced": balanced_accuracy(recall),
         "worst_class": classes[worst],
         "worst_class_recall": lowest,
-        "ece_clean": calibration_error(predictions.confidence[0], clean),
-        "ece_corrupted": calibration_error(predictions.confidence[1:].ravel(), corrupted.ravel()),
+        "ece_clean": calibration_error(predictions.confidence[0], right[0]),
+        "ece_corrupted": calibration_error(predictions.confidence[1:].ravel(), right[1:].ravel()),
         "recall": dict(zip(classes, recall.tolist(), strict=True)),
-        "corruptions": {name: float(np.mean(values)) for name, values in by_corruption.items()},
+        "corruptions": {name: float(np.mean(values)) for name, values in table.items()},
     }
 
 
-def accuracies(predictions: Predictions, labels: np.ndarray) -> dict[str, list[float]]:
+def accuracies(predictions: Predictions) -> Table:
     """Accuracy at each severity, by corruption."""
-    table: dict[str, list[float]] = {}
-    for (name, severity), predicted in zip(predictions.cells, predictions.predicted, strict=True):
+    table: Table = {}
+    for (name, severity), right in zip(predictions.cells, predictions.right, strict=True):
         if severity:
-            table.setdefault(name, []).append(accuracy(predicted, labels))
+            table.setdefault(name, []).append(float(right.mean()))
     return table
 
 
-def counts(predictions: Predictions, labels: np.ndarray, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def reference_table(path: Path, names: Sequence[str], severities: Sequence[int]) -> Table:
+    """Accuracies of the first model in a ``corruptions.csv``, as far as mCE needs them.
+
+    Args:
+        path: the file that another run's evaluation wrote.
+        names: the corruptions that enter mCE.
+        severities: those that were measured.
+
+    Raises:
+        ImpastoError: the file is missing, is no such table, or lacks a corruption or a severity.
+    """
+    try:
+        rows = read_csv(path)
+        cells = {
+            (row["corruption"], int(row["severity"])): int(row["correct"]) / int(row["n"])
+            for row in rows
+            if row["model"] == rows[0]["model"]
+        }
+        return {name: [cells[name, severity] for severity in severities] for name in names}
+    except KeyError as error:
+        what = f"{path} has no {error}"
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        what = f"{path} is no table of corruptions: {error}"
+    remedy = "Name the metrics/corruptions.csv of a run with the same corruptions and severities."
+    raise ImpastoError(what, where="evaluate.reference", remedy=remedy)
+
+
+def counts(predictions: Predictions, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     """The unaggregated table: correct answers of every cell, in all and per class."""
-    sizes = np.bincount(labels, minlength=len(classes))
-    for (name, severity), predicted in zip(predictions.cells, predictions.predicted, strict=True):
-        hits = np.bincount(labels[predicted == labels], minlength=len(classes))
-        row = {"corruption": name, "severity": severity, "correct": int(hits.sum()), "n": int(sizes.sum())}
+    for (name, severity), labels, right in zip(predictions.cells, predictions.labels, predictions.right, strict=True):
+        hits = np.bincount(labels[right], minlength=len(classes))
+        row = {"corruption": name, "severity": severity, "correct": int(hits.sum()), "n": len(labels)}
         yield row | {f"class_{index}": int(hit) for index, hit in enumerate(hits)}
 
 
 def summary(by_seed: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """Mean, sample standard deviation and Student t interval over seeds of the headline scores."""
-    names = ("clean", "C", "balanced", "worst_class_recall", "ece_clean", "ece_corrupted")
+    names = [name for name in HEADLINES if all(name in scores for scores in by_seed.values())]
     found = {name: over_seeds([scores[name] for scores in by_seed.values()]) for name in names}
     return {
         name: {"mean": value.mean, "std": value.std, "interval": value.interval and list(value.interval)}

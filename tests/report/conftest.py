@@ -16,6 +16,7 @@ from ruamel.yaml import YAML
 
 from impasto.config.base import load
 from impasto.config.model import Model
+from impasto.corruptions.sets import aggregates, expand
 from impasto.data.images import Images
 from impasto.data.sources.digits import paint
 from impasto.evaluation import Predictions
@@ -117,23 +118,25 @@ def _write_models(at: SimpleNamespace, seeds: tuple[int, ...], classes: tuple[st
 def _write_scores(
     at: SimpleNamespace, seeds: tuple[int, ...], classes: tuple[str, ...], config: Values, draws: np.random.Generator
 ) -> None:
-    labels = np.arange(TEST) % len(classes)
-    cells = [("clean", 0), *((name, s) for name in config["corruptions"] for s in config["severities"])]
-    hardness = {name: draws.uniform(0.01, 0.12) for name in config["corruptions"]}
+    labels, (c, c_bar) = np.arange(TEST) % len(classes), (expand(config[n], "cifar") for n in ("corruptions", "c_bar"))
+    names = [*c, *c_bar]
+    cells = [("clean", 0), *((name, s) for name in names for s in config["severities"])]
+    rows, sets = np.tile(labels, (len(cells), 1)), aggregates(c, c_bar)
+    hardness = {name: draws.uniform(0.01, 0.12) for name in names}
     found = {}
     for kind, loss in (("base", 0.05), ("tuned", 0.03)):
         for seed in seeds:
             chance = [1 - loss - severity * hardness.get(name, 0) + draws.normal(0, 0.004) for name, severity in cells]
             right = draws.random((len(cells), TEST)) < np.array(chance)[:, None]
             sure = np.clip(draws.normal(0.9, 0.08, right.shape), 0.2, 1).astype(np.float32)
-            found[kind, seed] = Predictions(cells, np.where(right, labels, (labels + 1) % len(classes)), sure)
-    scores = {who: score(p, labels, classes, 100, 0) for who, p in found.items()}
+            found[kind, seed] = Predictions(cells, rows, np.where(right, labels, (labels + 1) % len(classes)), sure)
+    scores = {who: score(p, classes, sets, 100, 0) for who, p in found.items()}
     by_kind = {kind: {seed: scores[kind, seed] for seed in seeds} for kind in ("base", "tuned")}
-    facts = {"n": TEST, "classes": classes, "source": "generated"}
-    facts |= {name: list(config[name]) for name in ("corruptions", "severities")}
+    facts = {"n": TEST, "classes": classes, "source": "generated", "corruptions": names, "sets": sets}
+    facts |= {"severities": list(config["severities"])}
     write_record(at.evaluation, facts | {kind: summary(one) | {"seeds": one} for kind, one in by_kind.items()})
-    rows = [{"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in counts(p, labels, classes)]
-    write_csv(at.corruptions, rows[0], rows)
+    table = [{"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in counts(p, classes)]
+    write_csv(at.corruptions, table[0], table)
 
 
 def _write_curves(at: SimpleNamespace, seeds: tuple[int, ...], params: Values, draws: np.random.Generator) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -25,7 +26,11 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 def start(repository: Repository) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "dvc", "repro"]
+    """``dvc repro`` as in a terminal: a test runner in the background may have told its children to ignore SIGINT."""
+    heeding = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", heeding, sys.executable, "-m", "dvc", "repro"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(
         command, cwd=repository.root, env=repository.environment(**OFTEN), start_new_session=True, **pipes
@@ -45,8 +50,6 @@ def wait_for(repository: Repository, stage: str, process: subprocess.Popen[str])
 
 
 def send(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    import os
-
     os.killpg(process.pid, number)
     return process.communicate(timeout=60)[0]
 

@@ -27,7 +27,7 @@ style: {count: 6, size: 16, upscale: 32, refresh: 0.5, decoder: {iterations: 3, 
 model: {depth: 10}
 train: {epochs: 2, batch: 32, period: 1, averaging: {start: 0.5}}
 finetune: {stages: [{open: 1, epochs: 1, learning_rate: 0.01, batch_norm: frozen}]}
-evaluate: {corruptions: [gaussian_noise, contrast], severities: [1, 5], bootstrap: 100}
+evaluate: {corruptions: [gaussian_noise, contrast], c_bar: [], severities: [1, 5], bootstrap: 100}
 fid: {n: 120, points: 3}
 """
 
@@ -112,7 +112,7 @@ def test_train_and_finetune(home: Path) -> None:
     call("finetune")
     curve = read_csv(Path("metrics/train.csv"))
     assert [(row["seed"], row["epoch"]) for row in curve] == [("0", "0"), ("0", "1"), ("1", "0"), ("1", "1")]
-    assert all(float(row["share_synthetic"]) == pytest.approx(0.5, abs=0.01) for row in curve)
+    assert all(float(row["share_synthetic"]) == pytest.approx(0.25, abs=0.01) for row in curve)
     weights = {path.parent: path.read_bytes() for path in Path("models").glob("*/*/model.safetensors")}
     assert len(set(weights.values())) == 4, "two seeds, trained and tuned, are four different models"
     assert not list(Path(".resume").glob("train*")), "forgotten once the next stage has started"
@@ -152,6 +152,6 @@ def test_no_synthetic_images(home: Path, tmp_path: Path) -> None:
     for refused in ("check", "train"):
         with pytest.raises(typer.Exit):
             call(refused)
-    Path("params.yaml").write_text(text.replace("lambda: 0.5", "lambda: 0.0").replace("seeds: [0, 1]", "seeds: [0]"))
+    Path("params.yaml").write_text(text.replace("lambda: 0.25", "lambda: 0.0").replace("seeds: [0, 1]", "seeds: [0]"))
     call("train")
     assert {row["share_synthetic"] for row in read_csv(Path("metrics/train.csv"))} == {"0.0"}

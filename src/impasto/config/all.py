@@ -68,13 +68,14 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
 
 
 def _roots(of: Of) -> Fault:
-    synthetic, style = of(Synthetic), of(Style)
+    synthetic, style, evaluate = of(Synthetic), of(Style), of(Evaluate)
     for key, kind, root in (
         ("synthetic.source", synthetic.source, synthetic.root),
         ("style.bank", style.bank, style.root),
+        ("evaluate.corrupted", evaluate.corrupted, evaluate.root),
     ):
         section = key.split(".")[0]
-        if (kind in {"folder", "npz"}) != bool(root):
+        if (kind in {"folder", "npz", "official"}) != bool(root):
             state = f"{section}.root is {root!r}" if root else f"{section}.root is null"
             return f"{key} is {kind}, but {state}", f"Change {key} or {section}.root: only a folder or a file has one."
     return None

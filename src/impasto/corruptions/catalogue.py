@@ -24,7 +24,7 @@ class Corruption:
         name: the benchmark's name for it.
         operation: ``operation(images[, draws], *parameters[, dtype=])``, uint8 [B, 3, H, W] to the same.
         draw: what makes its draws; None where it is deterministic.
-        integer: whether it works on the bytes alone and takes no working precision.
+        integer: whether it takes no working precision: it works on the bytes alone, or as precisely as its benchmark.
     """
 
     name: str

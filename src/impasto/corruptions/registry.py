@@ -13,17 +13,33 @@ from impasto.corruptions import (  # noqa: F401  (each declares its corruptions 
     blur,
     defocus,
     digital,
+    elastic,
+    frost,
+    frost_procedural,
     glass,
     jpeg,
     motion,
     noise,
     pixelate,
     snow,
+    spatter,
     weather,
     zoom,
 )
 from impasto.corruptions.catalogue import CATALOGUE, Corruption
+from impasto.corruptions.cbar import (  # noqa: F401  (declare their corruptions on import)
+    caustic,
+    occlusions,
+    perlin,
+    sparkles,
+    spectral,
+    splines,
+    warps,
+    waves,
+)
+from impasto.corruptions.cbar_tables import CBAR_TABLES
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.sets import NAMES
 from impasto.corruptions.tables import TABLES, Parameters, table_for
 from impasto.errors import ImpastoError
 
@@ -33,8 +49,8 @@ _CHUNK_PIXELS = {"cpu": 2**16, "cuda": 2**24}  # a CPU chunk and its temporaries
 
 
 def names() -> tuple[str, ...]:
-    """The names of all corruptions, in the order of the tables."""
-    return tuple(dict.fromkeys(name for table in TABLES.values() for name in table))
+    """The names of all corruptions: the 19 of -C, ``frost_procedural``, and the 15 of -C-bar."""
+    return NAMES
 
 
 def corrupt(
@@ -65,7 +81,7 @@ def corrupt(
         ImpastoError: an unknown name, table or severity, or images of another kind.
     """
     _check_images(images)
-    assert ids.shape == images.shape[:1] and ids.dtype == torch.int64, "ids must be int64 [B]"
+    _check_ids(ids, len(images))
     parameters = parameters_of(name, severity, table or table_for(min(images.shape[2:])))
     key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
     _keep_freed_memory()
@@ -102,11 +118,12 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
     """
     if table not in TABLES:
         raise _unknown("table", table, tuple(TABLES))
-    if name not in TABLES[table]:
-        raise _unknown("corruption", name, tuple(TABLES[table]))
+    constants = TABLES[table] | CBAR_TABLES[table]
+    if name not in constants:
+        raise _unknown("corruption", name, tuple(constants))
     if severity not in SEVERITIES or not isinstance(severity, int):
         raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use an integer from 1 to 5.")
-    return TABLES[table][name][severity - 1]
+    return constants[name][severity - 1]
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:
@@ -122,6 +139,14 @@ def _check_images(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] != 3:
         shape = tuple(images.shape)
         raise ImpastoError(f"images of shape {shape} are not a batch of RGB images", where="corruptions", remedy=remedy)
+    if not len(images):
+        raise ImpastoError("the batch is empty", where="corruptions", remedy=remedy)
     if min(images.shape[2:]) < SMALLEST_SIDE:
         size = "x".join(map(str, images.shape[2:]))
         raise ImpastoError(f"images of {size} pixels are too small", where="corruptions", remedy=remedy)
+
+
+def _check_ids(ids: Tensor, count: int) -> None:
+    if ids.shape != (count,) or ids.dtype != torch.int64:
+        found, remedy = f"{ids.dtype} {list(ids.shape)}", f"Give one int64 number per image: torch.arange({count})."
+        raise ImpastoError(f"ids are {found}, not torch.int64 [{count}]", where="corruptions", remedy=remedy)

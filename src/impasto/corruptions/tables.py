@@ -136,6 +136,9 @@ TABLES: dict[str, dict[str, Severities]] = {
     },
 }
 
+for _table in TABLES.values():
+    _table["frost_procedural"] = _table["frost"]
+
 
 def table_for(size: int) -> str:
     """The benchmark whose image side is nearest to ``size`` pixels in ratio, e.g. 28 -> ``"cifar"``."""

@@ -12,7 +12,23 @@ import numpy as np
 from impasto.fid.curve import FrechetCurve
 from impasto.io import read_csv, read_json, read_npy, read_record
 
-SCORES = ("clean", "C", "balanced", "worst_class_recall", "ece_clean", "ece_corrupted")
+SCORES = {
+    "clean": "accuracy, clean",
+    "C": "accuracy, corrupted (C)",
+    "C15": "accuracy, corrupted (C15)",
+    "C_bar": "accuracy, corrupted (C-bar)",
+    "without_noise": "accuracy, corrupted, without pixel noise",
+    "mCE": "mCE against the reference",
+    "balanced": "balanced accuracy",
+    "worst_class_recall": "recall of the worst class",
+    "ece_clean": "calibration error, clean",
+    "ece_corrupted": "calibration error, corrupted",
+}
+"""Score -> its heading, in the order in which they are shown."""
+
+SETS = {"C": "C", "C15": "C15", "C_bar": "C-bar", "without_noise": "without pixel noise"}
+"""Mean over corruptions -> its name."""
+
 SHARES = ("share_synthetic", "share_stylised_o", "share_stylised_s")
 STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
 """In the order in which they run."""
@@ -36,11 +52,12 @@ class Evaluation:
     Attributes:
         n: test images.
         classes: their names.
-        corruptions: what enters C.
+        corruptions: what was measured.
+        sets: mean -> the corruptions that enter it.
         severities: of each corruption.
         source: where corrupted images come from.
         seeds: one classifier each.
-        scores: kind of model -> ``SCORES`` -> score.
+        scores: kind of model -> one of ``SCORES`` -> score; C15 and others only where they were measured.
         worst: kind of model -> the worst class of each seed.
         recall: kind of model -> class -> recall, mean over seeds.
         table: corruption -> severity -> accuracy of the tuned model, mean over seeds; clean is severity 0.
@@ -49,6 +66,7 @@ class Evaluation:
     n: int
     classes: tuple[str, ...]
     corruptions: tuple[str, ...]
+    sets: dict[str, tuple[str, ...]]
     severities: tuple[int, ...]
     source: str
     seeds: tuple[int, ...]
@@ -91,10 +109,11 @@ def load_evaluation(scores: Path, corruptions: Path) -> Evaluation:
         n=found["n"],
         classes=tuple(found["classes"]),
         corruptions=tuple(found["corruptions"]),
+        sets={name: tuple(members) for name, members in found["sets"].items()},
         severities=tuple(found["severities"]),
         source=found["source"],
         seeds=tuple(sorted(map(int, kinds["tuned"]["seeds"]))),
-        scores={kind: {name: _score(one, name) for name in SCORES} for kind, one in kinds.items()},
+        scores={kind: {name: _score(one, name) for name in SCORES if name in one} for kind, one in kinds.items()},
         worst={kind: tuple(dict.fromkeys(one["worst_class"] for one in by_seed[kind])) for kind in kinds},
         recall={kind: _mean_recall(by_seed[kind], found["classes"]) for kind in kinds},
         table=_table(read_csv(corruptions)),

@@ -9,10 +9,11 @@ from functools import cached_property
 from impasto.config.evaluate import Evaluate
 from impasto.corruptions.tables import table_for
 from impasto.fid.curve import FrechetCurve
-from impasto.report.data import Cost, Curve, Evaluation, Material, realised
+from impasto.report.data import SCORES, SETS, Cost, Curve, Evaluation, Material, realised
 from impasto.report.recipe import Recipe, architecture, sentence, subject
 from impasto.report.strip import Strip
 from impasto.report.summary import summarise
+from impasto.report.wording import listed, spaced
 from impasto.tracking.siblings import Sibling
 
 BENCHMARKS = {"cifar": "CIFAR-10-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C"}
@@ -71,6 +72,26 @@ class Findings:
     def kinds(self) -> dict[str, str]:
         """The kinds of model with their headings; without unfreezing there is one."""
         return {"base": "trained", "tuned": "fine-tuned"} if self.recipe.finetune.stages else {"tuned": "trained"}
+
+    @property
+    def headings(self) -> dict[str, str]:
+        """The scores of this run with their headings."""
+        return {name: heading for name, heading in SCORES.items() if name in self.evaluation.scores["tuned"]}
+
+    @property
+    def set_names(self) -> dict[str, str]:
+        """What the means over corruptions are called."""
+        return SETS
+
+    @property
+    def members(self) -> str:
+        """What enters which mean, and what was measured but enters none."""
+        sets = self.evaluation.sets
+        parts = [f"{SETS[name]}: {listed(list(map(spaced, members)))}." for name, members in sets.items()]
+        alone = [name for name in self.evaluation.corruptions if not any(name in members for members in sets.values())]
+        if alone:
+            parts.append(f"In none of them: {listed(list(map(spaced, alone)))}.")
+        return " ".join(parts)
 
     @property
     def shown_synthetic(self) -> FrechetCurve | None:

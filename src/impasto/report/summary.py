@@ -17,7 +17,9 @@ def summarise(evaluation: Evaluation, curve: FrechetCurve | None, train: Curve, 
         train: training curves, whose last epoch tells the shares.
         lambda_s: where on the curve the run is.
     """
-    accuracy = {name: evaluation.scores["tuned"][name].value for name in ("clean", "C")}
+    tuned = evaluation.scores["tuned"]
+    names: list[str] = [name for name in ("clean", "C", "C_bar") if name in tuned]
+    accuracy = {name: tuned[name].value for name in names}
     distance = {f"fd_{curve.extractor}": distance_at(curve, lambda_s)} if curve else {}
     return {**accuracy, **distance, **realised(train)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from impasto.config.all import check as check_sections
 from impasto.config.base import load, nearest
 from impasto.config.evaluate import Evaluate
-from impasto.corruptions.tables import TABLES
+from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
@@ -26,10 +26,10 @@ def check(out: Out, params: Params = PARAMS) -> None:
 
 
 def _known_corruptions(params: Path) -> None:
-    known = sorted({name for table in TABLES.values() for name in table})
-    for name in load(params, Evaluate).corruptions:
+    config, known = load(params, Evaluate), [*NAMES, *BENCHMARKS]
+    for leaf, name in (*(("corruptions", n) for n in config.corruptions), *(("c_bar", n) for n in config.c_bar)):
         if name not in known:
-            where = f"{params}: evaluate.corruptions"
+            where = f"{params}: evaluate.{leaf}"
             raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
 
 

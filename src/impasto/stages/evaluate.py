@@ -10,15 +10,16 @@ import torch
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seeds
 from impasto.config.train import Train
-from impasto.corruptions.registry import corrupt
+from impasto.corrupted_sets import CLEAN, Choice, CorruptedSets, choose, open_sets
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
 from impasto.io import digest, write_csv, write_json, write_npy, write_record
 from impasto.models.saved import load_model
 from impasto.picture import grid, write_png
 from impasto.runtime import device, runtime
-from impasto.scores import counts, score, summary
+from impasto.scores import Table, counts, reference_table, score, summary
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.workspace import main_root
 
 SHOWN = 8  # rows of the picture
 KINDS = ("base", "tuned")
@@ -43,38 +44,49 @@ def evaluate(
         weights = {name: digest(folder / "model.safetensors") for name, folder in folders.items()}
         # Without unfreezing stages both kinds are the same models: each is run once.
         models = {weights[name]: load_model(folder, device())[0] for name, folder in folders.items()}
-        answers = predict_all(models, test, config, device(), this.load(Train).precision)
+        choice, sets = choose(config, min(test.pixels.shape[2:])), open_sets(test, config, device())
+        reference = _reference(config, choice)
+        answers = predict_all(models, sets, choice.cells(config.severities), device(), this.load(Train).precision)
         found = {name: answers[key] for name, key in weights.items()}
-        scores = {name: score(p, test.labels, test.classes, config.bootstrap, config.seed) for name, p in found.items()}
+        scores = {
+            name: score(p, test.classes, choice.means, config.bootstrap, config.seed, reference)
+            for name, p in found.items()
+        }
         by_kind = {kind: {seed: scores[f"{kind}-{seed}"] for seed in seeds} for kind in KINDS}
-        facts = {"n": len(test), "classes": list(test.classes), "corruptions": config.corruptions}
-        facts |= {"severities": config.severities, "source": "generated"}
+        facts = {"n": len(test), "classes": list(test.classes), "corruptions": choice.names, "sets": choice.means}
+        facts |= {"severities": config.severities, "source": sets.source}
         result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
         write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
-        write_png(picture, _sheet(test, config))
-        this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in ("clean", "C")})
+        write_png(picture, _sheet(sets, choice, config))
+        headlines = ("clean", *choice.means)
+        this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in headlines})
         for path in (table, picture):
             this.run.artifact(path)
         if runtime().log_model == "final":
             this.run.model(models[weights[f"tuned-{seeds[0]}"]], to_device(test.pixels[:2], device()).float() / 255)
 
 
+def _reference(config: Evaluate, choice: Choice) -> Table | None:
+    if config.reference is None:
+        return None
+    return reference_table(main_root() / Path(config.reference).expanduser(), choice.means["C"], config.severities)
+
+
 def _write_tables(found: dict[str, Predictions], test: Images, table: Path, folder: Path) -> None:
-    rows = [{"model": name} | row for name, p in found.items() for row in counts(p, test.labels, test.classes)]
+    rows = [{"model": name} | row for name, p in found.items() for row in counts(p, test.classes)]
     write_csv(table, rows[0], rows)
     for name, one in found.items():
         write_npy(folder / f"{name}.npy", one.predicted.astype(np.int16))
     write_json(folder / "meta.json", {"cells": next(iter(found.values())).cells})
 
 
-def _sheet(test: Images, config: Evaluate) -> np.ndarray:
-    """Test images, plain and under each corruption at the highest severity."""
-    rows = torch.linspace(0, len(test) - 1, SHOWN).long()
-    plain = to_device(test.pixels[rows.numpy()], device())
-    constants = None if config.table == "auto" else config.table
-    worst = [corrupt(plain, name, max(config.severities), config.seed, rows, constants) for name in config.corruptions]
-    return grid([plain, *worst])
+def _sheet(sets: CorruptedSets, choice: Choice, config: Evaluate) -> np.ndarray:
+    """Some test images, plain and under each corruption at the highest severity."""
+    n = len(sets.labels(CLEAN))
+    rows = sorted({i * n // SHOWN for i in range(SHOWN)})
+    cells = [CLEAN, *((name, max(config.severities)) for name in choice.names)]
+    return grid([torch.cat([sets.batch(cell, slice(row, row + 1)) for row in rows]) for cell in cells])
 
 
 if __name__ == "__main__":

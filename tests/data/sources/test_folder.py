@@ -250,7 +250,7 @@ def test_a_class_without_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [(), ("only",)])
 def test_fewer_than_two_classes(tmp_path: Path, names: tuple[str, ...]) -> None:
     classes(tmp_path, names)
-    with pytest.raises(ImpastoError, match=rf"holds {len(names)} class folders"):
+    with pytest.raises(ImpastoError, match="holds one class folder" if names else "holds no class folder"):
         read_tree(tmp_path, SIZE)
 
 

@@ -1,0 +1,42 @@
+"""Download a published corrupted test set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from impasto.data.corrupted import OfficialSet
+from impasto.data.fetch import fetch as fetch_set
+from impasto.data.published import PUBLISHED, Published
+from impasto.errors import ImpastoError
+from impasto.stages.command import command
+
+
+@command
+def fetch(
+    name: Annotated[str, typer.Argument(help="Which one; none lists them with their sizes.")] = "",
+    to: Annotated[Path, typer.Option(help="Where to put it.")] = Path("data/official"),
+) -> None:
+    """Download, check and unpack; an interrupted download goes on, and what is there is not fetched again."""
+    if not name:
+        print("\n".join(_line(key, one) for key, one in PUBLISHED.items()))
+        return
+    if name not in PUBLISHED:
+        raise ImpastoError(
+            f"there is no published set {name!r}", where="impasto fetch", remedy=f"Use one of {', '.join(PUBLISHED)}."
+        )
+    root = fetch_set(PUBLISHED[name], to)
+    try:
+        found = OfficialSet(root, PUBLISHED[name])
+        found.verify()
+    except ImpastoError as error:
+        remedy = f"Delete {root} and run the command again."
+        raise ImpastoError(error.what, where=error.where, remedy=remedy) from error
+    print(f"{root}: {len(found.names)} corruptions, every file as published")
+
+
+def _line(key: str, one: Published) -> str:
+    sizes = " + ".join(f"{archive.size / 1e9:.2f} GB" if archive.size else "?" for archive in one.archives)
+    return f"{key:16} {sizes:8} {one.title}"

@@ -1,0 +1,120 @@
+"""Corrupted test sets on the fly and from files: the same images behind one door."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from impasto.corrupted_sets import CLEAN, Generated, Official, choose, open_sets
+from impasto.corruptions import frost_bank
+from impasto.corruptions.sets import C19, C_BAR
+from impasto.data.images import Images
+from impasto.data.regenerated import plan, regenerate
+from impasto.errors import ImpastoError
+from tiny import CPU, evaluate, pictures
+
+NAMES = ("a", "b", "c", "d")
+SEED = 4  # of tiny.evaluate
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Images]:
+    folder = tmp_path_factory.mktemp("clean")
+    pixels, labels = pictures(30)
+    Images(pixels.repeat(2, 2).repeat(2, 3), labels, NAMES, "made here").save(folder)
+    return folder, Images.load(folder)
+
+
+@pytest.fixture
+def no_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["the set itself", "a folder of sets"])
+def test_files_hold_what_is_generated(clean: tuple[Path, Images], tmp_path: Path, beside: bool) -> None:
+    folder, images = clean
+    out = tmp_path / "sets" / "c"
+    regenerate(folder, out, ["gaussian_noise", "contrast"], plan(folder, SEED, "cifar", (1, 5), "npy"), CPU)
+    root = out.parent if beside else out
+    there = open_sets(images, evaluate(corrupted="official", root=str(root)), CPU)
+    made = open_sets(images, evaluate(), CPU)
+    assert isinstance(there, Official) and isinstance(made, Generated)
+    assert "regenerated" in there.source and made.source == "generated"
+    for cell in [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 5)]:
+        assert np.array_equal(there.labels(cell), made.labels(cell))
+        for rows in (slice(0, 7), slice(7, 30)):
+            one, other = there.batch(cell, rows), made.batch(cell, rows)
+            assert one.dtype == torch.uint8 and torch.equal(one, other)
+
+
+def test_folders_of_jpeg_files_are_sorted_by_class(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (5,), "folders"), CPU)
+    there = Official(images, tmp_path / "c", CPU)
+    labels, order = there.labels(("contrast", 5)), np.argsort(images.labels, kind="stable")
+    assert np.array_equal(labels, images.labels[order])
+    made = Generated(images, evaluate(), CPU).batch(("contrast", 5), slice(0, 30))[torch.from_numpy(order)]
+    found = there.batch(("contrast", 5), slice(0, 30))
+    assert (found.float() - made.float()).abs().mean() < 6, "JPEG is lossy, but not that lossy"
+
+
+def test_files_of_another_test_set_are_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    other = Images(images.pixels, np.roll(images.labels, 1), NAMES, "others")
+    with pytest.raises(ImpastoError, match="another dataset"):
+        Official(other, tmp_path / "c", CPU)
+
+
+def test_a_missing_set_or_corruption_is_named(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(ImpastoError, match="impasto fetch"):
+            Official(images, place, CPU)
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    with pytest.raises(ImpastoError, match=r"fog\.npy does not exist"):
+        Official(images, tmp_path, CPU).batch(("fog", 1), slice(0, 3))
+
+
+def test_means_of_what_is_measured() -> None:
+    files = {"corrupted": "official", "root": "x"}
+    choice = choose(evaluate(corruptions=["c"], c_bar=["ripple", "blue_noise_sample"], **files), 32)
+    assert choice.names == (*C19, "ripple", "blue_noise_sample")
+    assert choice.means["C"] == C19 and len(choice.means["C15"]) == 15
+    assert choice.means["C_bar"] == ("ripple", "blue_noise_sample")
+    assert set(choice.means["C"]) - set(choice.means["without_noise"]) == {
+        "gaussian_noise", "shot_noise", "impulse_noise", "speckle_noise",
+    }  # fmt: skip
+    assert choice.cells([1, 5])[:3] == [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5)]
+    assert list(choose(evaluate(), 32).means) == ["C", "without_noise"]
+
+
+def test_benchmarks_are_written_out_by_the_table() -> None:
+    asked = evaluate(corruptions=["c15", "fog", "spatter"], c_bar=["c-bar"], table="auto")
+    small, large = choose(asked, 32), choose(asked, 224)
+    assert small.means["C"] == large.means["C"] == (*C19[:15], "spatter")
+    assert small.means["C_bar"] == C_BAR["cifar"] and large.means["C_bar"] == C_BAR["imagenet"]
+
+
+@pytest.mark.usefixtures("no_photographs")
+def test_without_photographs_procedural_frost_is_measured_and_counted_nowhere() -> None:
+    choice = choose(evaluate(corruptions=["frost", "fog"]), 32)
+    assert choice.names == ("frost_procedural", "fog") and choice.means["C"] == ("fog",)
+    assert "C15" not in choose(evaluate(corruptions=list(C19)), 32).means
+    both = choose(evaluate(corruptions=["frost", "fog", "frost_procedural"]), 32)
+    assert both.names == ("frost_procedural", "fog") and both.means["C"] == ("fog", "frost_procedural")
+    with pytest.raises(ImpastoError, match="left with no corruption"):
+        choose(evaluate(corruptions=["frost"]), 32)
+    assert choose(evaluate(corruptions=["frost"], corrupted="official", root="x"), 32).names == ("frost",)
+
+
+def test_with_photographs_frost_counts(tmp_path: Path) -> None:
+    choice = choose(evaluate(corruptions=["frost", "fog"]), 32)
+    assert choice.means["C"] == ("frost", "fog"), "the tests' own dependency carries them"
+    with pytest.raises(ImpastoError, match="frost1"):
+        choose(evaluate(corruptions=["frost"], frost_bank=str(tmp_path)), 32)
+    frost_bank.use(None)
