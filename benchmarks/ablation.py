@@ -40,7 +40,7 @@ def main() -> None:
     waiting = dvc("queue", "status")
     missing = [arm for arm in ARMS if f"ablation-{arm}" not in finished()]
     for arm in missing:
-        if not re.search(rf"\bablation-{arm}\s", waiting):
+        if not re.search(rf"\bablation-{arm}\s.*(Queued|Running)", waiting):
             dvc("exp", "run", "--queue", "-n", f"ablation-{arm}", *settings(arm))
     if missing:
         dvc("queue", "start", "-j", WORKERS)
