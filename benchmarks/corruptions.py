@@ -6,15 +6,13 @@ nothing else offers all 19; ``original.py`` has the slowest five of the generato
 
 from __future__ import annotations
 
-import json
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import torch
+from timing import interleaved, show, single_thread, table
 from torch import Tensor
 
 from impasto.corruptions.catalogue import CATALOGUE
@@ -44,13 +42,10 @@ def measure(n: int = 1000, repeats: int = 5) -> dict[str, Any]:
         - ``skipped``: corruptions of -C that are not declared.
     """
     present = tuple(name for name in C19 if name in CATALOGUE)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with warnings.catch_warnings():
+    with single_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the peer's
         small = _medians(_ways_at_32(photographs(n, 32), present), repeats)
         large = _medians(_ways_at_224(photographs(8, 224), present), repeats)
-    torch.set_num_threads(threads)
     return {
         "n": n,
         "repeats": repeats,
@@ -134,18 +129,12 @@ def _each(arrays: list[Any], function: Callable[..., object], severity: int, see
 
 def _medians(groups: Mapping[str, Ways], repeats: int) -> dict[str, dict[str, float]]:
     """Median CPU time of every way in microseconds per image; all ways to one corruption are timed in turn."""
-    times: dict[str, dict[str, list[float]]] = {group: {name: [] for name in ways} for group, ways in groups.items()}
-    for repeat in range(repeats + 1):
-        for name in next(iter(groups.values())):
-            for group, ways in groups.items():
-                if name in ways:
-                    begun = time.process_time()
-                    images = ways[name](repeat)
-                    times[group][name].append((time.process_time() - begun) / images * 1e6)
-    return {
-        group: {name: round(statistics.median(values[1:]), 1) for name, values in found.items()}
-        for group, found in times.items()
-    }
+    names = next(iter(groups.values()))
+    flat = {(group, name): ways[name] for name in names for group, ways in groups.items() if name in ways}
+    found: dict[str, dict[str, float]] = {group: {} for group in groups}
+    for (group, name), timed in interleaved(flat, repeats).items():
+        found[group][name] = round(timed.processor / timed.result * 1e6, 1)
+    return found
 
 
 def _ratio(slow: dict[str, float], fast: dict[str, float]) -> float | None:
@@ -158,15 +147,11 @@ def _ratios(slow: dict[str, float], fast: dict[str, float]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a table, the ratios of totals and one line of JSON."""
+    """Print a table of all ways, the ratios of totals and one line of JSON."""
     result = measure()
     columns = ("cifar", "imagenet", "peer", "original", "ratios", "imagenet_224", "peer_224", "ratios_224")
-    print(f"{'':<20}", *(f"{column:>12}" for column in columns))
-    for name in result["cifar"]:
-        print(f"{name:<20}", *(f"{result[column].get(name, ''):>12}" for column in columns))
-    for name in ("ratio_cifar", "ratio_imagenet", "ratio_original", "ratio_224", "skipped"):
-        print(f"{name:<20} {result[name]}")
-    print(json.dumps(result))
+    table({name: {column: result[column].get(name, "") for column in columns} for name in result["cifar"]})
+    show(result)
 
 
 if __name__ == "__main__":

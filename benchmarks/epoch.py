@@ -5,12 +5,11 @@ Run: ``python benchmarks/epoch.py``. The default network, encoder and images; th
 
 from __future__ import annotations
 
-import json
-import statistics
-import time
+from functools import partial
 
 import numpy as np
 import torch
+from timing import interleaved, show, single_thread
 
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
@@ -63,30 +62,33 @@ def measure(n: int = 2000, warm: int = 12, repeats: int = 7) -> dict[str, float 
     Returns:
         Medians in seconds of processor time, and their ratios to the baseline's.
     """
-    torch.set_num_threads(1)
-    encoder = EfficientNetLite0Encoder(64)
-    bank = encode_styles(procedural_styles(32, 32, min_std=0.08, seed=0), encoder)
-    painter = Stylizer(encoder, Decoder(encoder.channels, generator(0, "benchmark", "decoder")).eval(), bank, "bf16")
-    pixels = numpy_generator(0, "benchmark").integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
-    images = Stream(pixels, np.arange(n) % 10, np.arange(n), _CPU)
-    arms = {
-        "baseline": loop(images, painter, 0.0, 1.0, trivial=False),
-        "refresh_1": loop(images, painter, 0.3, 1.0, trivial=True),
-        "refresh_0.1": loop(images, painter, 0.3, 0.1, trivial=True),
-    }
-    for epoch in range(warm):
-        arms["refresh_0.1"].feed.paintings.paint(arms["refresh_0.1"].feed.plan(epoch))
-    seconds: dict[str, list[float]] = {name: [] for name in arms}
-    for repeat in range(repeats + 1):
-        for name, arm in arms.items():
-            begun = time.process_time()
-            arm.run(warm + repeat)
-            seconds[name].append(time.process_time() - begun)
-    medians = {name: statistics.median(times[1:]) for name, times in seconds.items()}  # the first run warms up
+    with single_thread():
+        arms = _arms(n)
+        for epoch in range(warm):
+            arms["refresh_0.1"].feed.paintings.paint(arms["refresh_0.1"].feed.plan(epoch))
+        seconds = interleaved({name: partial(_epoch, arm, warm) for name, arm in arms.items()}, repeats)
+    medians = {name: each.processor for name, each in seconds.items()}
     found: dict[str, float | int] = {f"{name}_s": round(value, 3) for name, value in medians.items()}
     ratios = {f"{name}_ratio": round(medians[name] / medians["baseline"], 2) for name in list(arms)[1:]}
     return {"n": n, "repeats": repeats, "lambda_o": 0.3} | found | ratios
 
 
+def _arms(n: int) -> dict[str, Loop]:
+    encoder = EfficientNetLite0Encoder(64)
+    bank = encode_styles(procedural_styles(32, 32, min_std=0.08, seed=0), encoder)
+    painter = Stylizer(encoder, Decoder(encoder.channels, generator(0, "benchmark", "decoder")).eval(), bank, "bf16")
+    pixels = numpy_generator(0, "benchmark").integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+    images = Stream(pixels, np.arange(n) % 10, np.arange(n), _CPU)
+    return {
+        "baseline": loop(images, painter, 0.0, 1.0, trivial=False),
+        "refresh_1": loop(images, painter, 0.3, 1.0, trivial=True),
+        "refresh_0.1": loop(images, painter, 0.3, 0.1, trivial=True),
+    }
+
+
+def _epoch(arm: Loop, warm: int, number: int) -> None:
+    arm.run(warm + number)
+
+
 if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+    show(measure())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-import time
 from collections.abc import Callable
-from functools import partial
 
 import torch
+from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.fid.curve import Stylise, draw_uniforms, grid, measure_curve
@@ -41,38 +38,29 @@ def measure(n: int = 500, points: int = 11, repeats: int = 5) -> dict[str, float
     Returns medians of ``repeats`` in seconds, wall clock and processor time: other work on the machine disturbs the
     second far less. By count of work the ratio is 5.5 (N stylisations and 2 N features against 5.5 N and 11 N).
     """
-    torch.set_num_threads(1)
     network = extractor("efficientnet_lite0_112", torch.device("cpu"))
     images, real = _smooth(n, "synthetic"), _smooth(n, "real")
-    stylise, u = stylizer(n), draw_uniforms(n, generator(0, "benchmark", "u"))
-    arguments = (network, images, stylise, u, feature_moments(network, real), grid(points))
-    ways: dict[str, Callable[[], list[float]]] = {
-        "one pass": lambda: list(measure_curve(*arguments, batch=_BATCH).values),
-        "pass per point": partial(_pass_per_point, *arguments),
-    }
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    curves: dict[str, list[float]] = {}
-    for _ in range(repeats):
-        for name, way in ways.items():
-            wall, processor = time.perf_counter(), time.process_time()
-            curves[name] = way()
-            seconds[name].append((time.perf_counter() - wall, time.process_time() - processor))
-    (once, once_cpu), (each, each_cpu) = (
-        [statistics.median(c) for c in zip(*s, strict=True)] for s in seconds.values()
-    )
-    gap = max(abs(a - b) / a for a, b in zip(*curves.values(), strict=True))
+    with single_thread():
+        stylise, u = stylizer(n), draw_uniforms(n, generator(0, "benchmark", "u"))
+        arguments = (network, images, stylise, u, feature_moments(network, real), grid(points))
+        ways: dict[str, Callable[[int], list[float]]] = {
+            "one pass": lambda _: list(measure_curve(*arguments, batch=_BATCH).values),
+            "pass per point": lambda _: _pass_per_point(*arguments),
+        }
+        once, each = interleaved(ways, repeats).values()
+    gap = max(abs(a - b) / a for a, b in zip(once.result, each.result, strict=True))
     return {
         "n": n,
         "points": points,
         "repeats": repeats,
-        "threads": torch.get_num_threads(),
+        "threads": 1,
         "extractor": network.name,
-        "one_pass_wall_s": round(once, 3),
-        "pass_per_point_wall_s": round(each, 3),
-        "ratio_wall": round(each / once, 2),
-        "one_pass_cpu_s": round(once_cpu, 3),
-        "pass_per_point_cpu_s": round(each_cpu, 3),
-        "ratio_cpu": round(each_cpu / once_cpu, 2),
+        "one_pass_wall_s": round(once.wall, 3),
+        "pass_per_point_wall_s": round(each.wall, 3),
+        "ratio_wall": round(each.wall / once.wall, 2),
+        "one_pass_cpu_s": round(once.processor, 3),
+        "pass_per_point_cpu_s": round(each.processor, 3),
+        "ratio_cpu": round(each.processor / once.processor, 2),
         "largest_relative_difference": gap,
     }
 
@@ -107,4 +95,4 @@ def _smooth(count: int, purpose: str) -> Tensor:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))
+    show(measure())

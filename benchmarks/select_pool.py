@@ -5,7 +5,6 @@ The pool is a temporary file of 3 KB a row (3 GB for a million), deleted afterwa
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from timing import show
 
 from impasto.runtime import device
 from impasto.synthetic.quota import quotas
@@ -72,13 +72,5 @@ def _peak_mb() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb)
 
 
-def main() -> None:
-    """Print a table and one line of JSON."""
-    result = measure(*map(int, sys.argv[1:2]))
-    for name, value in result.items():
-        print(f"{name:<16} {value:>12}")
-    print(json.dumps(result))
-
-
 if __name__ == "__main__":
-    main()
+    show(measure(*map(int, sys.argv[1:2])))

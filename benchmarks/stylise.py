@@ -6,11 +6,10 @@ differ only in where the styles' channel statistics come from.
 
 from __future__ import annotations
 
-import json
-import statistics
-import time
+from collections.abc import Callable
 
 import torch
+from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.rng import generator
@@ -33,8 +32,21 @@ def measure(n: int = 256, repeats: int = 9) -> dict[str, float | int | str]:
         Medians of ``repeats`` in images per second, the ratio of cached to encoding anew, and the largest difference
         between their pictures, of 255.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    with single_thread():
+        timed = interleaved(_ways(n), repeats)
+    difference = (timed["cached"].result.int() - timed["encoded_anew"].result.int()).abs().max()
+    return {
+        "n": n,
+        "repeats": repeats,
+        "threads": 1,
+        "unit": "images per second",
+        **{name: round(n / each.wall, 1) for name, each in timed.items()},
+        "ratio": round(timed["encoded_anew"].wall / timed["cached"].wall, 2),
+        "largest_difference": int(difference),
+    }
+
+
+def _ways(n: int) -> dict[str, Callable[[int], Tensor]]:
     encoder = EfficientNetLite0Encoder(_UPSCALE)
     decoder = Decoder(encoder.channels, generator(0, "benchmark", "decoder")).eval()
     styles = procedural_styles(_STYLES, _SIZE, 0.08, 0)
@@ -44,45 +56,19 @@ def measure(n: int = 256, repeats: int = 9) -> dict[str, float | int | str]:
     images = procedural_styles(n, _SIZE, 0.08, 1)
     ids, alpha = torch.randint(_STYLES, (n,), generator=source), torch.rand(n, generator=source)
 
-    def anew() -> Tensor:
+    def anew(_: int) -> Tensor:
         painted = []
         for part in torch.arange(n).split(cached.chunk):
             again = Stylizer(encoder, decoder, encode_styles(styles[ids[part]], encoder))
             painted.append(again(images[part], torch.arange(len(part)), alpha[part]))
         return torch.cat(painted)
 
-    ways = {
-        "cached": lambda: cached(images, ids, alpha),
-        "encoded_anew": anew,
-        "cached_bf16": lambda: rounded(images, ids, alpha),
-    }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    difference = (ways["cached"]().int() - ways["encoded_anew"]().int()).abs().max()
-    for _ in range(repeats):
-        for name, way in ways.items():
-            begun = time.perf_counter()
-            way()
-            times[name].append(time.perf_counter() - begun)
-    torch.set_num_threads(threads)
-    medians = {name: statistics.median(values) for name, values in times.items()}
     return {
-        "n": n,
-        "repeats": repeats,
-        "threads": 1,
-        "unit": "images per second",
-        **{name: round(n / seconds, 1) for name, seconds in medians.items()},
-        "ratio": round(medians["encoded_anew"] / medians["cached"], 2),
-        "largest_difference": int(difference),
+        "cached": lambda _: cached(images, ids, alpha),
+        "encoded_anew": anew,
+        "cached_bf16": lambda _: rounded(images, ids, alpha),
     }
-
-
-def main() -> None:
-    """Print a table and one line of JSON."""
-    result = measure()
-    for name, value in result.items():
-        print(f"{name:<20} {value:>24}")
-    print(json.dumps(result))
 
 
 if __name__ == "__main__":
-    main()
+    show(measure())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
+from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.augment import trivial
@@ -33,9 +32,10 @@ def measure(n: int = 512, repeats: int = 9) -> dict[str, float | int | str]:
     images = digits(n)
     singles, pictures, augment = list(images), [to_pil_image(image) for image in images], TrivialAugmentWide()
     ways: dict[str, Callable[[int], object]] = {f"ours_{size}": partial(_batched, images, size) for size in _BATCHES}
-    ways["torchvision_tensor"] = lambda _: [augment(image) for image in singles]
-    ways["torchvision_pil"] = lambda _: [augment(picture) for picture in pictures]
-    medians = _interleaved(ways, repeats, n)
+    ways["torchvision_tensor"] = partial(_one_by_one, augment, singles)
+    ways["torchvision_pil"] = partial(_one_by_one, augment, pictures)
+    with single_thread(), torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+        medians = {name: each.wall / n * 1e6 for name, each in interleaved(ways, repeats).items()}
     ratios = {
         f"{name}_over_{size}": round(medians[f"torchvision_{name}"] / medians[f"ours_{size}"], 1)
         for name in ("tensor", "pil")
@@ -68,29 +68,11 @@ def _batched(images: Tensor, size: int, seed: int) -> None:
         trivial.apply(batch, trivial.draw(len(batch), source))
 
 
-def _interleaved(ways: dict[str, Callable[[int], object]], repeats: int, n: int) -> dict[str, float]:
-    """Median time of each way in microseconds per image, after one untimed round."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-        for repeat in range(repeats + 1):
-            torch.manual_seed(repeat)
-            for name, way in ways.items():
-                begun = time.perf_counter()
-                way(repeat)
-                times[name].append((time.perf_counter() - begun) / n * 1e6)
-    torch.set_num_threads(threads)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
-
-
-def main() -> None:
-    """Print a table and one line of JSON."""
-    result = measure()
-    for name, value in result.items():
-        print(f"{name:<20} {value:>24}")
-    print(json.dumps(result))
+def _one_by_one(augment: Callable[[Any], object], images: list[Any], seed: int) -> None:
+    torch.manual_seed(seed)
+    for image in images:
+        augment(image)
 
 
 if __name__ == "__main__":
-    main()
+    show(measure())

@@ -1,4 +1,4 @@
-"""Fill the generated parts of README.md from the committed metrics: `make docs`; with --check, fail when stale.
+"""Fill the generated parts of the documentation from the committed metrics: `make docs`; --check fails when stale.
 
 A part stands between `<!-- NAME -->` and `<!-- /NAME -->`; the function of that name makes it.
 """
@@ -103,6 +103,7 @@ def benchmarks() -> str:
         ("the Fréchet curve in one pass, over 11 passes (CPU time)", f"{found['frechet_curve']['ratio_cpu']:.1f}x"),
         ("an epoch with NST + TA over a baseline epoch, everything painted anew", f"{epoch['refresh_1_ratio']:.2f}x"),
         ("the same, a tenth painted anew", f"{epoch['refresh_0.1_ratio']:.2f}x"),
+        *corruption_ratios(found),
     ]
     if pool:  # it writes 3 GB, and may be left out
         rows.append(
@@ -113,6 +114,105 @@ def benchmarks() -> str:
     return (
         "\n".join([*head, *(f"| {a} | {b} |" for a, b in rows)]) + f"\n\nMedians, one thread, on {cores} shared cores."
     )
+
+
+def corruption_ratios(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows on the corruptions in total, as far as they were measured."""
+    rows = []
+    if c := found.get("corruptions"):
+        peer = f"the {len(c['cifar'])} corruptions of -C over imagecorruptions-imaug (CPU time)"
+        rows = [
+            (
+                f"{peer}, ImageNet's constants: 32 px, 224 px",
+                f"{times_as(c['ratio_imagenet'])}, {times_as(c['ratio_224'])}",
+            ),
+            ("the same at 32 px, impasto with CIFAR's constants, the other with its own", times_as(c["ratio_cifar"])),
+            (
+                f"{', '.join(c['original'])}, over the generator's algorithms, CIFAR's constants (CPU time)",
+                times_as(c["ratio_original"]),
+            ),
+        ]
+    if bar := found.get("cbar"):
+        rows.append(
+            (
+                "-C-bar for CIFAR over numpy image by image, over its authors' loops over pixels (CPU time)",
+                f"{times_as(bar['ratio'])}, {times_as(bar['ratio_original'])}",
+            )
+        )
+    return rows
+
+
+def speed() -> str:
+    """Time of every corruption, and of what it is compared with."""
+    found = load("benchmarks.json")
+    makers = {"corruptions": ("-C", speed_of_c), "cbar": ("-C-bar", speed_of_c_bar)}
+    return "\n\n".join(
+        make(found[name]) if name in found else f"Times of {label} are not measured yet: `make bench` fills them in."
+        for name, (label, make) in makers.items()
+    )
+
+
+def speed_of_c(found: dict[str, Any]) -> str:
+    """One row for each corruption of -C."""
+    rows = [
+        "| -C | impasto, CIFAR's constants | impasto, ImageNet's | imagecorruptions-imaug | ratio | at 224 px |",
+        "|---|---|---|---|---|---|",
+    ]
+    columns = [found[name] for name in ("cifar", "imagenet", "peer")]
+    ratios = [found[name] for name in ("ratios", "ratios_224")]
+    for name in found["cifar"]:
+        cells = [micro(column[name]) for column in columns] + [times_as(column[name]) for column in ratios]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
+    cells = [micro(sum(column.values())) for column in columns]
+    cells += [times_as(found[name]) for name in ("ratio_imagenet", "ratio_224")]
+    rows.append(f"| **all** | {' | '.join(f'**{cell}**' for cell in cells)} |")
+    return "\n".join(rows) + (
+        f"\n\nMicroseconds of CPU time for an image of 32 px, severity 3, one thread, draws included, medians of "
+        f"{found['repeats']} rounds that take all ways in turn. impasto gets {found['n']:,} images in a call, "
+        "imagecorruptions-imaug one; at 224 px impasto gets eight. The ratios are at ImageNet's constants, "
+        "the only ones that imagecorruptions-imaug has."
+    )
+
+
+def speed_of_c_bar(found: dict[str, Any]) -> str:
+    """One table for each list of -C-bar."""
+    tables = [
+        bar_table("-C-bar for CIFAR, 32 px", found["cifar_32"]),
+        bar_table("-C-bar for TinyImageNet, 64 px", found["tin_64"]),
+    ]
+    return "\n\n".join(tables) + (
+        "\n\nThe same unit and way of measuring. numpy: plain numpy and scipy on an image at a time. The authors' "
+        "loops: their algorithms, pixel by pixel where their generator goes pixel by pixel "
+        "([original_cbar.py](../benchmarks/original_cbar.py))."
+    )
+
+
+def bar_table(title: str, found: dict[str, dict[str, float]]) -> str:
+    """One row for each corruption, and one column and ratio for each way that was measured."""
+    ways = {"numpy": ("numpy", "ratio"), "original": ("the authors' loops", "ratio_original")}
+    ways = {way: names for way, names in ways.items() if way in found["total"]}
+    rows = [
+        f"| {title} | impasto | {' | '.join(f'{label} | ratio' for label, _ in ways.values())} |",
+        "|---|---|" + "---|---|" * len(ways),
+    ]
+    for name, row in found.items():
+        cells = [name, micro(1e3 * row["ours"])]
+        for way, (_, ratio) in ways.items():
+            cells += [micro(1e3 * row[way]), times_as(row[ratio])]
+        if name == "total":
+            cells = [f"**{cell}**" for cell in ("all", *cells[1:])]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def micro(value: float) -> str:
+    """Microseconds, to a tenth below 100."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def times_as(ratio: float) -> str:
+    """A ratio, to a tenth below 100."""
+    return f"{ratio:,.0f}x" if ratio >= 100 else f"{ratio:.1f}x"
 
 
 def percent(value: float) -> str:
@@ -126,16 +226,19 @@ def span(interval: list[float], sign: bool = False) -> str:
     return f"[{low}, {high}]"
 
 
-PARTS: dict[str, Callable[[], str]] = {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks}
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks},
+    "docs/corruptions.md": {"speed": speed},
+}
 
 
-def fill(text: str) -> str:
-    """The text with every part made anew."""
-    for name, make in PARTS.items():
+def fill(file: str, text: str) -> str:
+    """The text of a file with every part of it made anew."""
+    for name, make in PARTS[file].items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         text, count = re.subn(pattern, partial(_put, make()), text, flags=re.DOTALL)
         if count != 1:
-            sys.exit(f"error: the README has the part {name!r} {count} times, not once")
+            sys.exit(f"error: {file} has the part {name!r} {count} times, not once")
     return text
 
 
@@ -144,14 +247,15 @@ def _put(body: str, match: re.Match[str]) -> str:
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
+    check = "--check" in sys.argv
     for name, source in {"strip": "strip", "fid": "frechet"}.items():
         picture = ROOT / "report" / f"{source}.png"
-        if picture.exists() and "--check" not in sys.argv:
+        if picture.exists() and not check:
             (ROOT / "docs" / "images").mkdir(exist_ok=True)
             shutil.copy(picture, ROOT / "docs" / "images" / f"{name}.png")
-    before = readme.read_text(encoding="utf-8")
-    after = fill(before)
-    if "--check" in sys.argv:
+    before = {file: (ROOT / file).read_text(encoding="utf-8") for file in PARTS}
+    after = {file: fill(file, text) for file, text in before.items()}
+    if check:
         sys.exit(after != before)
-    readme.write_text(after, encoding="utf-8")
+    for file, text in after.items():
+        (ROOT / file).write_text(text, encoding="utf-8")

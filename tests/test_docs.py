@@ -52,20 +52,58 @@ def test_the_parameter_reference_is_fresh() -> None:
     assert (ROOT / "docs" / "parameters.md").read_text() == document(ROOT / "params.yaml"), "run `make docs`"
 
 
-def test_the_numbers_of_the_readme_are_those_of_the_metrics(
-    readme: ModuleType, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("file", "begin"), [("README.md", "result -->\n|"), ("docs/corruptions.md", "speed -->\n")])
+def test_the_numbers_in_the_text_are_those_of_the_metrics(
+    readme: ModuleType, monkeypatch: pytest.MonkeyPatch, file: str, begin: str
 ) -> None:
     monkeypatch.setattr(readme, "load", committed)
-    text = (ROOT / "README.md").read_text()
-    assert readme.fill(text) == text, "run `make docs`"
-    assert "<!-- result -->\n|" in text
+    text = (ROOT / file).read_text()
+    assert readme.fill(file, text) == text, "run `make docs`"
+    assert f"<!-- {begin}" in text
 
 
 def test_a_part_that_is_missing_is_told(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readme, "PARTS", {"result": lambda: "numbers"})
-    assert readme.fill("a <!-- result -->\nold\n<!-- /result --> b") == "a <!-- result -->\nnumbers\n<!-- /result --> b"
-    with pytest.raises(SystemExit, match="0 times, not once"):
-        readme.fill("nothing")
+    monkeypatch.setattr(readme, "PARTS", {"a.md": {"result": lambda: "numbers"}})
+    text = "a <!-- result -->\nold\n<!-- /result --> b"
+    assert readme.fill("a.md", text) == "a <!-- result -->\nnumbers\n<!-- /result --> b"
+    with pytest.raises(SystemExit, match=r"a\.md has the part 'result' 0 times, not once"):
+        readme.fill("a.md", "nothing")
+
+
+ROW = {"ours": 0.05, "numpy": 0.5, "ratio": 10.0}
+MEASURED = {
+    "corruptions": {
+        "n": 1000, "repeats": 5, "ratio_imagenet": 11.24, "ratio_cifar": 9.5, "ratio_original": 26.2, "ratio_224": 5.0,
+        "cifar": {"fog": 61.7, "snow": 158.2}, "imagenet": {"fog": 48.8, "snow": 124.5}, "original": {"snow": 862.5},
+        "peer": {"fog": 198.1, "snow": 1020.5}, "ratios": {"fog": 4.06, "snow": 8.2},
+        "ratios_224": {"fog": 0.85, "snow": 4.3},
+    },
+    "cbar": {
+        "cifar_32": {
+            "lines": ROW | {"original": 5.5, "ratio_original": 110.0},
+            "total": ROW | {"original": 7.0, "ratio_original": 140.0},
+        },
+        "tin_64": {"sparkles": ROW, "total": ROW}, "ratio": 10.0, "ratio_original": 140.0,
+    },
+}  # fmt: skip
+
+
+def test_speed_of_each_corruption(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readme, "load", lambda name: MEASURED)
+    lines = readme.speed().splitlines()
+    assert "| fog | 61.7 | 48.8 | 198 | 4.1x | 0.8x |" in lines
+    assert "| **all** | **220** | **173** | **1,219** | **11.2x** | **5.0x** |" in lines
+    assert "| lines | 50.0 | 500 | 10.0x | 5,500 | 110x |" in lines
+    assert "| sparkles | 50.0 | 500 | 10.0x |" in lines
+    rows = dict(readme.corruption_ratios(MEASURED))
+    assert list(rows.values()) == ["11.2x, 5.0x", "9.5x", "26.2x", "10.0x, 140x"]
+    assert readme.corruption_ratios({}) == []
+
+
+def test_times_that_were_not_measured_are_told(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readme, "load", lambda name: {"cbar": MEASURED["cbar"]})
+    assert readme.speed().startswith("Times of -C are not measured yet: `make bench`")
+    assert "| **all** | **50.0** | **500** | **10.0x** | **7,000** | **140x** |" in readme.speed()
 
 
 CORRUPTIONS = (ROOT / "docs" / "corruptions.md").read_text()
