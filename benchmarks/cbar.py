@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import original_cbar
 import torch
-from timing import interleaved, show, single_thread
 from torch import Tensor
 
+import original_cbar
 from impasto.corruptions.registry import corrupt, parameters_of
 from impasto.corruptions.sets import C_BAR
+from timing import interleaved, show, single_thread
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "corruptions"))
 

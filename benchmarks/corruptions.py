@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from timing import interleaved, show, single_thread, table
 from torch import Tensor
 
 from impasto.corruptions.catalogue import CATALOGUE
 from impasto.corruptions.registry import corrupt
 from impasto.corruptions.sets import C19
 from impasto.rng import generator
+from timing import interleaved, show, single_thread, table
 
 SEVERITY = 3
 

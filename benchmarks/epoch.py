@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from timing import interleaved, show, single_thread
 
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
@@ -26,6 +25,7 @@ from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
 from impasto.training import Loop, Phase
+from timing import interleaved, show, single_thread
 
 _CPU = torch.device("cpu")
 _TRAIN = Train.model_validate(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.fid.curve import Stylise, draw_uniforms, grid, measure_curve
@@ -18,6 +17,7 @@ from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
+from timing import interleaved, show, single_thread
 
 _BATCH = 64
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import show
 
 from impasto.runtime import device
 from impasto.synthetic.quota import quotas
 from impasto.synthetic.scorer import fit_scorer
 from impasto.synthetic.select import score, select
+from timing import show
 
 _CLASSES, _SIZE, _BLOCK = 10, 32, 10_000
 

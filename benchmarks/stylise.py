@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.rng import generator
@@ -18,6 +17,7 @@ from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
+from timing import interleaved, show, single_thread
 
 _SIZE, _UPSCALE, _STYLES = 32, 64, 100
 

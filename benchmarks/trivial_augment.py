@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from timing import interleaved, show, single_thread
 from torch import Tensor
 
 from impasto.augment import trivial
 from impasto.rng import generator
+from timing import interleaved, show, single_thread
 
 _BATCHES = (128, 512)
 
