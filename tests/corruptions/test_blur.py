@@ -71,3 +71,14 @@ def test_float32_stays_within_one_level(images: Tensor) -> None:
         (defocus_blur(images, 1, 0.2, dtype=F32), defocus_blur(images, 1, 0.2, dtype=F64)),
     ):
         assert (single.int() - double.int()).abs().max() <= 1
+
+
+@pytest.mark.parametrize(("radius", "smoothing"), [(3, 0.1), (6, 0.5), (8, 0.5), (10, 0.5)])
+@pytest.mark.parametrize("size", [(32, 32), (17, 40), (64, 64)])
+def test_large_disks_do_not_depend_on_the_batch(size: tuple[int, int], radius: float, smoothing: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    batch = torch.randint(0, 256, (33, 3, *size), generator=generator, dtype=torch.uint8)
+    batch[5], batch[6] = batch[5, :, :1, :1], 255
+    together = defocus_blur(batch, radius, smoothing, dtype=F64)
+    for row in range(len(batch)):
+        assert torch.equal(defocus_blur(batch[row : row + 1], radius, smoothing, dtype=F64)[0], together[row])

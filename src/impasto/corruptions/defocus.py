@@ -1,15 +1,16 @@
 """Defocus blur of -C: correlation with a disk smoothed by a Gaussian, edges mirrored.
 
-Sums over a disk are sums of integers, so they are exact whatever their order, and cost four additions per column of
-half the disk: vertical strips grow from its flat ends to its full height, and each is added left and right of the
-centre. What the kernel has beyond a smoothed disk is a short list of taps. A flat area lands exactly on its grey
-level times the sum of the kernel, so truncation sees no rounding noise there.
+Three ways, by size. Below a pixel or two the kernel is a short list of taps. Sums over a disk are sums of integers,
+so they are exact whatever their order, and cost four additions per column of half the disk: vertical strips grow
+from its flat ends to its full height, and each is added left and right of the centre. The largest disks touch the
+grid on which they are smoothed, whose border mirrors them, and are no smoothed disks any more: they go through a
+Fourier transform. In each way a flat area lands exactly on its grey level times the sum of the kernel, or nearer to
+it than ``_NUDGE``, so truncation sees no rounding noise there.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 from torch import Tensor
 
 from impasto.corruptions.blur import gaussian_taps
@@ -25,7 +27,8 @@ from impasto.corruptions.catalogue import corruption
 Kernel = NDArray[np.floating[Any]]
 Taps = tuple[tuple[int, int, float], ...]
 
-_SMALLEST_DISK = 2.0  # pixels; below it the taps alone are faster
+_SMALLEST_DISK = 2.0  # pixels; below it taps are faster
+_LARGEST_DISK = 8.0  # pixels; from it on the smoothing mirrors the disk
 _MIDDLE = 128  # of the bytes, taken off so that sums fit in 16 bits
 _NUDGE = 1e-11  # grey levels: above the rounding noise of float64 and below the resolution of the kernel
 
@@ -36,15 +39,13 @@ def defocus_blur(images: Tensor, radius: float, smoothing: float, *, dtype: torc
 
     The kernel is :func:`defocus_kernel` to within its float32 resolution, and its sum is the same to the last bit.
     """
-    plan = _plan(radius, smoothing)
-    x = _mirrored(images.flatten(0, 1), plan.reach, torch.int16 if plan.fits_16_bits else torch.int32)
-    shape = (len(x), *images.shape[2:])
-    levels = torch.full(shape, _MIDDLE * plan.sum + _NUDGE, dtype=dtype, device=x.device)
-    _add_taps(levels, x, plan.taps, plan.reach)
-    if plan.disk:
-        beyond = plan.reach - (len(plan.disk) + len(plan.line) - 2)
-        inner = x[:, beyond : x.shape[1] - beyond, beyond : x.shape[2] - beyond]
-        levels += _smoothed(_disk_sums(inner, plan.disk), plan.line, dtype)
+    planes = images.flatten(0, 1)
+    if radius < _SMALLEST_DISK:
+        levels = _by_taps(planes, defocus_kernel(radius, smoothing), dtype)
+    elif radius < _LARGEST_DISK:
+        levels = _by_strips(planes, radius, smoothing, dtype)
+    else:
+        levels = _by_transform(planes, radius, smoothing)
     return levels.clamp_(0, 255).to(torch.int32).to(torch.uint8).view(images.shape)
 
 
@@ -63,47 +64,55 @@ def defocus_kernel(radius: float, smoothing: float) -> Kernel:
     return kernel[half - reach : half + reach + 1, half - reach : half + reach + 1]
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The kernel as a disk that is smoothed along both axes, and ``taps``.
-
-    Attributes:
-        disk: half the height of the disk at the columns 0, 1 .. from its centre; empty where ``taps`` hold all.
-        line: weights of the smoothing at the distances 0, 1 .. with the square root of the disk's weight.
-        taps: (row, column, weight) in the lower right quadrant, of what the smoothed disk is short of the kernel.
-        reach: the farthest row or column of either.
-        sum: of the kernel.
-    """
-
-    disk: tuple[int, ...]
-    line: tuple[float, ...]
-    taps: Taps
-    reach: int
-    sum: float
-
-    @property
-    def fits_16_bits(self) -> bool:
-        """Whether twice the sum over the disk, or four values, stay below 2**15."""
-        area = sum((2 * half + 1) * (2 if column else 1) for column, half in enumerate(self.disk))
-        return 2 * area * _MIDDLE < 2**15
+def _by_taps(planes: Tensor, kernel: Kernel, dtype: torch.dtype) -> Tensor:
+    """Grey levels [P, H, W] of bytes [P, H, W]: one tap after the other."""
+    reach = len(kernel) // 2
+    levels = _offset(planes, kernel, dtype)
+    _add_taps(levels, _mirrored(planes, reach, torch.int16), _quadrant(kernel.astype(np.float64)), reach)
+    return levels
 
 
-@lru_cache(maxsize=32)
-def _plan(radius: float, smoothing: float) -> _Plan:
-    kernel = defocus_kernel(radius, smoothing).astype(np.float64)
-    total = float(kernel.sum())
-    if radius < _SMALLEST_DISK:
-        return _Plan((), (), _quadrant(kernel), kernel.shape[0] // 2, total)
-    half, window = _grid(radius)
-    disk = _disk(half, radius).astype(np.float64)
-    line = np.array(gaussian_taps(smoothing, window))
-    mirrored = np.pad(_smooth(disk, line, "reflect"), window)
+def _by_strips(planes: Tensor, radius: float, smoothing: float, dtype: torch.dtype) -> Tensor:
+    """The same by sums over the disk, which are then smoothed."""
+    kernel, line = defocus_kernel(radius, smoothing), np.array(gaussian_taps(smoothing, _grid(radius)[1]))
     line = line[line > 1e-12 * line[0]]
-    weight = total / float(mirrored.sum())
-    taps = _quadrant((mirrored - _smooth(np.pad(disk, window), line, "constant")) * weight)
-    heights = tuple(math.isqrt(int(radius**2 - column**2)) for column in range(int(radius) + 1))
-    reach = max(int(radius) + len(line) - 1, *(max(row, column) for row, column, _ in taps), 0)
-    return _Plan(heights, tuple((line * math.sqrt(weight)).tolist()), taps, reach, total)
+    disk = tuple(math.isqrt(int(radius**2 - column**2)) for column in range(int(radius) + 1))
+    area = sum((2 * half + 1) * (2 if column else 1) for column, half in enumerate(disk))
+    weight = float(kernel.astype(np.float64).sum()) / (area * (2 * line.sum() - line[0]) ** 2)
+    reach = len(disk) + len(line) - 2
+    # Twice the sum over the disk must fit as well: it appears when strips or neighbours are added.
+    x = _mirrored(planes, reach, torch.int16 if 2 * area * _MIDDLE < 2**15 else torch.int32)
+    smoothed = _smoothed(_disk_sums(x, disk), tuple((line * math.sqrt(weight)).tolist()), dtype)
+    return _offset(planes, kernel, dtype).add_(smoothed)
+
+
+def _by_transform(planes: Tensor, radius: float, smoothing: float) -> Tensor:
+    """The same as a product of Fourier transforms, in float64: what wraps around stays in the mirrored margin."""
+    kernel = defocus_kernel(radius, smoothing)
+    reach = len(kernel) // 2
+    x = _mirrored(planes, reach, torch.float64)
+    size = [next_fast_len(length, real=True) for length in x.shape[1:]]
+    spectrum = torch.fft.rfft2(x, s=size).mul_(_spectrum(radius, smoothing, tuple(size), x.device))
+    blurred = torch.fft.irfft2(spectrum, s=size)
+    inside = blurred[:, reach : reach + planes.shape[1], reach : reach + planes.shape[2]]
+    return _offset(planes, kernel, torch.float64).add_(inside)
+
+
+def _offset(planes: Tensor, kernel: Kernel, dtype: torch.dtype) -> Tensor:
+    """What the middle of the bytes becomes, [P, H, W]."""
+    level = _MIDDLE * float(kernel.astype(np.float64).sum()) + _NUDGE
+    return torch.full(planes.shape, level, dtype=dtype, device=planes.device)
+
+
+@lru_cache(maxsize=16)
+def _spectrum(radius: float, smoothing: float, size: tuple[int, ...], device: torch.device) -> Tensor:
+    """The transform of the kernel around the origin, complex128 [H, W // 2 + 1]."""
+    kernel = torch.from_numpy(defocus_kernel(radius, smoothing).astype(np.float64)).to(device)
+    reach = len(kernel) // 2
+    room = torch.zeros(size, dtype=torch.float64, device=device)
+    room[: len(kernel), : len(kernel)] = kernel
+    transform: Tensor = torch.fft.rfft2(room.roll((-reach, -reach), dims=(0, 1)))
+    return transform
 
 
 def _grid(radius: float) -> tuple[int, int]:
