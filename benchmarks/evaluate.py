@@ -1,0 +1,62 @@
+"""Measuring a small network on all of -C: every image corrupted on the fly. Run: ``python benchmarks/evaluate.py``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from impasto.config.evaluate import Evaluate
+from impasto.config.model import Model
+from impasto.corrupted_sets import choose, open_sets
+from impasto.data.images import Images
+from impasto.data.sources.digits import digits
+from impasto.evaluation import predict_all
+from impasto.models.registry import build
+from timing import show
+
+_SETTINGS = {
+    "corruptions": ["c"], "c_bar": [], "severities": [1, 2, 3, 4, 5], "corrupted": "generated", "root": None,
+    "frost_bank": None, "table": "cifar", "reference": None, "seed": 0, "bootstrap": 100,
+}  # fmt: skip
+
+
+def measure(n: int = 2000) -> dict[str, float | int | str]:
+    """Corrupt and classify ``n`` coloured digits of 32 px in all cells of -C, on all cores, once.
+
+    Returns:
+        Wall and CPU seconds of the whole, of which the network's part on clean images alone would take
+        ``network_s`` for as many cells.
+    """
+    from impasto.config.dataset import Dataset
+
+    facts = {"name": "digits", "root": None, "size": 32, "test": 0.5, "validation": 0.1, "seed": 0}
+    images: Images = digits(Dataset.model_validate(facts))[1]
+    images = images.take(torch.arange(n).numpy() % len(images))
+    structure = {"name": "wrn", "depth": 16, "width": 1, "stem_stride": 2, "dropout": 0.0, "activation": "relu"}
+    model = build(Model.model_validate(structure), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()
+    config, device = Evaluate.model_validate(_SETTINGS), torch.device("cpu")
+    choice, sets = choose(config, 32), open_sets(images, config, device)
+    cells = choice.cells(config.severities)
+    network = _seconds(lambda: predict_all({"network": model}, sets, cells[:1] * 3, device, "fp32"))[0] / 3
+    wall, cpu = _seconds(lambda: predict_all({"network": model}, sets, cells, device, "fp32"))
+    return {
+        "n": n,
+        "cells": len(cells),
+        "threads": torch.get_num_threads(),
+        "wall_s": round(wall, 1),
+        "cpu_s": round(cpu, 1),
+        "network_s": round(network * len(cells), 1),
+    }
+
+
+def _seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """Wall and CPU time of a call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+if __name__ == "__main__":
+    show(measure())
