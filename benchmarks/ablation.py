@@ -23,12 +23,15 @@ from impasto.commands.preset import overrides
 from impasto.io import write_csv, write_json
 from impasto.metrics import over_seeds
 
-ARMS = ("baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta", "syn-half")
+ARMS = (
+    "baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta", "syn-quarter",
+    "syn-nst-ta-quarter",
+)  # fmt: skip
 #: (arm, reference): differences that answer a question, paired by seed.
 PAIRS = (
     ("ta", "baseline"), ("nst", "baseline"), ("syn", "baseline"), ("nst-ta", "ta"), ("syn-ta", "ta"),
     ("syn-nst", "nst"), ("syn-nst-ta", "nst-ta"), ("syn-nst-ta", "ta"), ("nst-ta", "colour-ta"), ("colour-ta", "ta"),
-    ("syn-half", "syn"),
+    ("syn-quarter", "baseline"), ("syn-nst-ta-quarter", "nst-ta"),
 )  # fmt: skip
 SEEDS = range(int(os.environ.get("ABLATION_SEEDS", "5")))
 WORKERS = os.environ.get("ABLATION_WORKERS", "2")
@@ -68,8 +71,7 @@ def dvc(*arguments: str) -> str:
 
 def finished() -> dict[str, str]:
     """Name -> revision of every finished experiment of the commit ABLATION_BASE, by default the current one."""
-    base = os.environ.get("ABLATION_BASE", "HEAD")
-    head = subprocess.run(["git", "rev-parse", base], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+    head = base()
     listed = subprocess.run(
         ["git", "for-each-ref", "--format=%(refname) %(objectname)", f"refs/exps/{head[:2]}/{head[2:]}"],
         check=True,
@@ -77,6 +79,12 @@ def finished() -> dict[str, str]:
         stdout=subprocess.PIPE,
     ).stdout
     return {ref.rsplit("/", 1)[-1]: revision for ref, revision in (line.split() for line in listed.splitlines())}
+
+
+def base() -> str:
+    """The commit on which the arms stand."""
+    name = os.environ.get("ABLATION_BASE", "HEAD")
+    return subprocess.run(["git", "rev-parse", name], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
 def wait(poll: float = 10.0) -> None:
@@ -104,6 +112,7 @@ def write(revisions: dict[str, str]) -> None:
         "corruptions": scores["baseline"]["corruptions"],
         "severities": scores["baseline"]["severities"],
         "table": "imagenet",
+        "revision": base(),
         "hardware": f"{cost['cores']} cores ({processor()}), {cost['threads']} thread(s) an arm, {cost['device']}",
     }
     write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})

@@ -19,7 +19,7 @@ STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "f
 LABELS = {
     "baseline": "baseline", "ta": "TA", "nst": "NST", "nst-ta": "NST + TA", "syn": "SYN", "syn-ta": "SYN + TA",
     "syn-nst": "SYN + NST", "syn-nst-ta": "SYN + NST + TA", "colour-ta": "colours + TA (control)",
-    "syn-half": "SYN at one half",
+    "syn-quarter": "SYN, a quarter", "syn-nst-ta-quarter": "SYN, a quarter, + NST + TA",
 }  # fmt: skip
 
 
@@ -65,8 +65,9 @@ def ablation() -> str:
         rows.append(f"| ({LABELS[pair['arm']]}) − ({LABELS[pair['reference']]}) | {' | '.join(cells)} |")
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
-        f"of the paired difference (Student t). C at severities {', '.join(map(str, table['severities']))} of "
-        f"ImageNet-C, which are harder than those of CIFAR-C above. {table['n']:,} test images, {table['hardware']}."
+        f"of the paired difference (Student t). C is that of {len(table['corruptions'])} corruptions of -C at severities "
+        f"{', '.join(map(str, table['severities']))} of ImageNet-C, which are harder than those of CIFAR-C above. "
+        f"{table['n']:,} test images, {table['hardware']}, revision {table['revision'][:7]}."
     )
 
 
