@@ -66,7 +66,7 @@ def ablation() -> str:
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
         f"of the paired difference (Student t). C is that of {len(table['corruptions'])} corruptions of -C, at "
-        f"severities {', '.join(map(str, table['severities']))} of ImageNet-C, which are harder than those of CIFAR-C above. "
+        f"severities {', '.join(map(str, table['severities']))} of ImageNet-C, harder than CIFAR-C above. "
         f"{table['n']:,} test images, {table['hardware']}, revision {table['revision'][:7]}."
     )
 
