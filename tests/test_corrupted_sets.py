@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from impasto.corruptions.sets import C19, C_BAR
 from impasto.data.images import Images
 from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
-from tiny import CPU, evaluate, pictures
+from impasto.evaluation import predict_all
+from impasto.scores import score
+from tiny import CPU, evaluate, model, pictures
 
 NAMES = ("a", "b", "c", "d")
 SEED = 4  # of tiny.evaluate
@@ -62,12 +65,41 @@ def test_folders_of_jpeg_files_are_sorted_by_class(clean: tuple[Path, Images], t
     assert (found.float() - made.float()).abs().mean() < 6, "JPEG is lossy, but not that lossy"
 
 
-def test_files_of_another_test_set_are_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
+def test_files_may_hold_the_images_in_another_order(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    """The published sets keep the order of the dataset, a folder of class folders has its own."""
     folder, images = clean
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
-    other = Images(images.pixels, np.roll(images.labels, 1), NAMES, "others")
-    with pytest.raises(ImpastoError, match="another dataset"):
-        Official(other, tmp_path / "c", CPU)
+    order = np.argsort(images.labels, kind="stable")
+    there = Official(images.take(order), tmp_path / "c", CPU)
+    assert np.array_equal(there.labels(CLEAN), images.labels[order])
+    assert np.array_equal(there.labels(("contrast", 1)), images.labels)
+    found = predict_all({"one": model().eval()}, there, [CLEAN, ("contrast", 1)], CPU, "fp32")["one"]
+    assert np.array_equal(found.labels[1], images.labels)
+    assert score(found, NAMES, {"C": ("contrast",)}, 100, 0)["C_interval"]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda i: Images(i.pixels, np.zeros_like(i.labels), NAMES, ""), "8 images of class 0, the clean set 30"),
+        (lambda i: Images(i.pixels[:, :, :16, :16], i.labels, NAMES, ""), "32x32 px, the clean set of 16x16"),
+    ],
+)
+@pytest.mark.parametrize("layout", ["npy", "folders"])
+def test_files_of_another_test_set_are_refused(
+    clean: tuple[Path, Images], tmp_path: Path, layout: str, change: Callable[[Images], Images], told: str
+) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), layout), CPU)
+    with pytest.raises(ImpastoError, match=told):
+        Official(change(images), tmp_path / "c", CPU)
+
+
+def test_class_folders_of_other_classes_are_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "folders"), CPU)
+    with pytest.raises(ImpastoError, match="other classes than the clean set: d"):
+        Official(Images(images.pixels, images.labels, ("a", "b", "c", "e"), ""), tmp_path / "c", CPU)
 
 
 def test_a_missing_set_or_corruption_is_named(clean: tuple[Path, Images], tmp_path: Path) -> None:
@@ -109,6 +141,8 @@ def test_without_photographs_procedural_frost_is_measured_and_counted_nowhere() 
     assert both.names == ("frost_procedural", "fog") and both.means["C"] == ("fog", "frost_procedural")
     with pytest.raises(ImpastoError, match="left with no corruption"):
         choose(evaluate(corruptions=["frost"]), 32)
+    barred = choose(evaluate(corruptions=["fog"], c_bar=["frost", "lines"]), 32)
+    assert barred.names == ("fog", "frost_procedural", "lines") and barred.means["C_bar"] == ("lines",)
     assert choose(evaluate(corruptions=["frost"], corrupted="official", root="x"), 32).names == ("frost",)
 
 

@@ -37,7 +37,7 @@ def test_cells_clean_first_then_corruption_by_severity() -> None:
     assert found.cells == [("clean", 0), ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 1), ("contrast", 5)]
     assert found.predicted.shape == found.confidence.shape == (5, 30)
     assert np.array_equal(found.labels, np.tile(images().labels, (5, 1)))
-    assert found.predicted.dtype == np.int64 and found.confidence.dtype == np.float32
+    assert found.predicted.dtype == found.labels.dtype == np.int16 and found.confidence.dtype == np.float32
 
 
 def test_every_prediction_is_that_of_the_corrupted_image() -> None:

@@ -13,7 +13,6 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from impasto import metrics
 from impasto.metrics import (
-    accuracy,
     balanced_accuracy,
     bootstrap_interval,
     calibration_error,
@@ -21,7 +20,6 @@ from impasto.metrics import (
     corruption_mean,
     mean_corruption_error,
     over_seeds,
-    paired_interval,
     worst_class,
 )
 
@@ -30,9 +28,8 @@ LABELS = RNG.choice(5, 400, p=[0.5, 0.2, 0.15, 0.1, 0.05])
 PREDICTED = np.where(RNG.random(400) < 0.6, LABELS, RNG.integers(5, size=400))
 
 
-def test_accuracy_and_recall_equal_scikit_learn() -> None:
+def test_recall_equals_scikit_learn() -> None:
     recall = class_recall(PREDICTED, LABELS, 5)
-    assert accuracy(PREDICTED, LABELS) == pytest.approx(float(recall_score(LABELS, PREDICTED, average="micro")))
     np.testing.assert_allclose(recall, recall_score(LABELS, PREDICTED, average=None))
     assert balanced_accuracy(recall) == pytest.approx(float(balanced_accuracy_score(LABELS, PREDICTED)))
 
@@ -51,7 +48,7 @@ def test_worst_class_is_the_lowest() -> None:
 @pytest.mark.parametrize(("predicted", "labels"), [([1], [1, 2]), ([], []), ([[1]], [[1]])])
 def test_predictions_that_do_not_match_the_labels_are_refused(predicted: list[int], labels: list[int]) -> None:
     with pytest.raises(ValueError, match="do not answer"):
-        accuracy(np.array(predicted, dtype=int), np.array(labels, dtype=int))
+        class_recall(np.array(predicted, dtype=int), np.array(labels, dtype=int), 3)
 
 
 @pytest.mark.parametrize(("bins", "sharpness"), [(15, 1.0), (15, 8.0), (10, 3.0), (1, 3.0)])
@@ -103,16 +100,6 @@ def test_bootstrap_follows_its_generator_and_not_the_size_of_its_chunks(monkeypa
 
 def test_bootstrap_of_one_value_is_that_value() -> None:
     assert bootstrap_interval(np.full(5, 0.25), np.random.default_rng(0), 100) == (0.25, 0.25)
-
-
-def test_pairing_removes_what_two_models_share() -> None:
-    shared = RNG.random(500) < 0.5
-    better = shared | (RNG.random(500) < 0.1)
-    low, high = paired_interval(better, shared, np.random.default_rng(0), 2000)
-    assert 0 < low < np.mean(better) - np.mean(shared) < high < 0.1
-    assert paired_interval(shared, shared, np.random.default_rng(0), 100) == (0, 0)
-    with pytest.raises(ValueError, match="paired"):
-        paired_interval(better, shared[:1], np.random.default_rng(0), 100)
 
 
 @pytest.mark.parametrize("level", [0.95, 0.5])

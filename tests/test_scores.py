@@ -153,3 +153,19 @@ def test_a_reference_that_does_not_fit_is_named(
     (tmp_path / "table.csv").write_text(text)
     with pytest.raises(ImpastoError, match=re.escape(fault)):
         reference_table(tmp_path / "table.csv", names, severities)
+
+
+def test_what_enters_no_mean_enters_no_calibration_error() -> None:
+    found = predictions()
+    right, sure = found.predicted[3:] == LABELS, found.confidence[3:]
+    alone = score(found, NAMES, {"C": ("contrast",)}, 100, 0)
+    assert alone["ece_corrupted"] == pytest.approx(calibration_error(sure.ravel(), right.ravel()))
+
+
+def test_cells_of_other_images_have_no_common_interval() -> None:
+    found = predictions()
+    found.labels = found.labels.copy()
+    found.labels[4] = np.roll(LABELS, 1)
+    scores = score(found, NAMES, {"C": ("fog", "contrast"), "one": ("fog",)}, 100, 0)
+    assert scores["C_interval"] is None and scores["one_interval"]
+    assert scores["C"] == pytest.approx(np.mean([found.right[1:3].mean(), found.right[3:].mean()]))

@@ -16,7 +16,7 @@ from impasto.corruptions.sets import aggregates, expand
 from impasto.corruptions.tables import table_for
 from impasto.data.corrupted import OfficialSet, holds_set
 from impasto.data.image_folder import ImageFolder
-from impasto.data.images import Images, to_device
+from impasto.data.images import Images, read_rows, to_device
 from impasto.errors import ImpastoError
 from impasto.workspace import main_root
 
@@ -52,13 +52,13 @@ def choose(config: Evaluate, side: int) -> Choice:
     """
     table = table_for(side) if config.table == "auto" else config.table
     c, c_bar = expand(config.corruptions, table), expand(config.c_bar, table)
-    lacking = config.corrupted == "generated" and "frost" in c and not _photographs(config.frost_bank)
-    counted = tuple(name for name in c if name != "frost" or not lacking)
+    lacking = config.corrupted == "generated" and "frost" in (*c, *c_bar) and not _photographs(config.frost_bank)
+    counted, barred = (tuple(name for name in some if name != "frost" or not lacking) for some in (c, c_bar))
     if not counted:
         remedy = "Name a folder as evaluate.frost_bank, install imagecorruptions-imaug or add a corruption."
         raise ImpastoError("C is left with no corruption", where="evaluate.corruptions", remedy=remedy)
     names = ("frost_procedural" if name == "frost" and lacking else name for name in (*c, *c_bar))
-    return Choice(tuple(dict.fromkeys(names)), aggregates(counted, c_bar))
+    return Choice(tuple(dict.fromkeys(names)), aggregates(counted, barred))
 
 
 def open_sets(images: Images, config: Evaluate, device: torch.device) -> CorruptedSets:
@@ -118,7 +118,7 @@ class Generated:
         Raises:
             ImpastoError: the corruption is unknown, or the images are too small.
         """
-        pixels = to_device(self._images.pixels[rows], self._device)
+        pixels = to_device(read_rows(self._images.pixels, rows), self._device)
         if cell == CLEAN:
             return pixels
         return corrupt(pixels, *cell, self._seed, torch.arange(rows.start, rows.stop), self._table)
@@ -133,19 +133,19 @@ class Official:
         device: where batches are wanted.
 
     Raises:
-        ImpastoError: there is no set, a set holds other labels than the clean images, or a file is wrong.
+        ImpastoError: there is no set, a set has other classes or counts than the clean images, or a file is wrong.
     """
 
     def __init__(self, images: Images, root: Path, device: torch.device) -> None:
         self._images, self._device = images, device
         self._sets = _sets(root)
         for one in self._sets:
-            one.check(images.labels)
+            one.require_alike(images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
         self._opened: tuple[Cell, ImageFolder] | None = None
         self.source = "; ".join(f"{one.root.name}, {one.origin}" for one in self._sets)
 
     def labels(self, cell: Cell) -> np.ndarray:
-        """Those of the clean images, or of the class folders that the corrupted ones lie in."""
+        """Those of the clean images, or the set's own: its images may come in another order, or be others."""
         return self._images.labels if cell == CLEAN else self._holder(cell[0]).labels(*cell)
 
     def batch(self, cell: Cell, rows: slice) -> Tensor:
@@ -155,7 +155,7 @@ class Official:
             ImpastoError: no set has the corruption or the severity, or a file is damaged.
         """
         if cell == CLEAN:
-            return to_device(self._images.pixels[rows], self._device)
+            return to_device(read_rows(self._images.pixels, rows), self._device)
         return to_device(self._open(cell)[rows], self._device).permute(0, 3, 1, 2)
 
     def _open(self, cell: Cell) -> np.ndarray | ImageFolder:

@@ -21,8 +21,8 @@ class Predictions:
 
     Attributes:
         cells: the test sets, clean first.
-        labels: int64 [cells, N], true classes; the same row for every cell whose images are those of the clean set.
-        predicted: int64 [cells, N], most probable class.
+        labels: int16 [cells, N], true classes; the same row for every cell whose images are those of the clean set.
+        predicted: int16 [cells, N], most probable class.
         confidence: float32 [cells, N], its probability.
     """
 
@@ -59,9 +59,9 @@ def predict_all(
     Raises:
         ImpastoError: a set is missing, or a corruption is unknown.
     """
-    labels = np.stack([sets.labels(cell) for cell in cells])
+    labels = np.stack([sets.labels(cell).astype(np.int16) for cell in cells])
     found = {
-        name: Predictions(list(cells), labels, np.zeros(labels.shape, np.int64), np.zeros(labels.shape, np.float32))
+        name: Predictions(list(cells), labels, np.zeros(labels.shape, np.int16), np.zeros(labels.shape, np.float32))
         for name in models
     }
     for index in track(len(cells), "corruptions", "set"):

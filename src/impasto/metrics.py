@@ -29,16 +29,6 @@ class Summary(NamedTuple):
     interval: Interval | None
 
 
-def accuracy(predicted: NDArray[Any], labels: NDArray[Any]) -> float:
-    """The share of images whose class is right.
-
-    Args:
-        predicted: predicted classes (N,), integer.
-        labels: true classes (N,), integer.
-    """
-    return float(np.mean(_right(predicted, labels)))
-
-
 def class_recall(predicted: NDArray[Any], labels: NDArray[Any], classes: int) -> NDArray[np.float64]:
     """The accuracy within each true class.
 
@@ -106,15 +96,6 @@ def bootstrap_interval(
     ]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
-
-
-def paired_interval(
-    first: NDArray[Any], second: NDArray[Any], generator: np.random.Generator, resamples: int, level: float = 0.95
-) -> Interval:
-    """:func:`bootstrap_interval` of mean(first) - mean(second), both (N,) on the same images in the same order."""
-    if first.shape != second.shape:
-        raise ValueError(f"scores of {first.shape} and {second.shape} images cannot be paired")
-    return bootstrap_interval(np.subtract(first, second, dtype=np.float64), generator, resamples, level)
 
 
 def over_seeds(values: Sequence[float], level: float = 0.95) -> Summary:

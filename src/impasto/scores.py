@@ -62,9 +62,13 @@ def score(
     for name, members in sets.items():
         inside = np.array([corruption in members for corruption, _ in predictions.cells])
         found[name] = corruption_mean(table, members)
-        found[f"{name}_interval"] = list(bootstrap_interval(right[inside].mean(0), generator, bootstrap))
+        # Files may hold other images, or the same in another order: then there is no image to average over.
+        paired = (predictions.labels[inside] == predictions.labels[inside][0]).all()
+        interval = bootstrap_interval(right[inside].mean(0), generator, bootstrap) if paired else None
+        found[f"{name}_interval"] = interval and list(interval)
     if reference:
         found["mCE"] = mean_corruption_error(table, reference, sets["C"])
+    counted = np.array([any(corruption in members for members in sets.values()) for corruption, _ in predictions.cells])
     recall = class_recall(predictions.predicted[0], predictions.labels[0], len(classes))
     worst, lowest = worst_class(recall)
     return found | {
@@ -72,7 +76,7 @@ def score(
         "worst_class": classes[worst],
         "worst_class_recall": lowest,
         "ece_clean": calibration_error(predictions.confidence[0], right[0]),
-        "ece_corrupted": calibration_error(predictions.confidence[1:].ravel(), right[1:].ravel()),
+        "ece_corrupted": calibration_error(predictions.confidence[counted].ravel(), right[counted].ravel()),
         "recall": dict(zip(classes, recall.tolist(), strict=True)),
         "corruptions": {name: float(np.mean(values)) for name, values in table.items()},
     }

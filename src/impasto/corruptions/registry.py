@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -121,7 +122,7 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
     constants = TABLES[table] | CBAR_TABLES[table]
     if name not in constants:
         raise _unknown("corruption", name, tuple(constants))
-    if severity not in SEVERITIES or not isinstance(severity, int):
+    if severity not in SEVERITIES or not isinstance(severity, Integral) or isinstance(severity, bool):
         raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use an integer from 1 to 5.")
     return constants[name][severity - 1]
 

@@ -114,6 +114,33 @@ class OfficialSet:
                     told = f"shows class {found[row]} where the clean set has {want[row]} (image {row})"
                     raise self._other(name, severity, told)
 
+    def require_alike(self, labels: np.ndarray, classes: tuple[str, ...], size: tuple[int, int]) -> None:
+        """See that scores on this set can stand beside those on a clean one, whatever the order of the images.
+
+        Args:
+            labels: of the clean images, int64 [N].
+            classes: their names; class folders must bear the same, arrays number the classes alike.
+            size: height and width of the clean images, px.
+
+        Raises:
+            ImpastoError: another number of images in a class, other classes or another size; names the file.
+        """
+        wanted = np.bincount(labels, minlength=len(classes))
+        for name in self.names:
+            for severity in self.severities:
+                found, own = self.open(name, severity), self.labels(name, severity)
+                if found.shape[1:3] != size:
+                    told = "holds images of {}x{} px, the clean set of {}x{}".format(*found.shape[1:3], *size)
+                    raise self._other(name, severity, told)
+                if isinstance(found, ImageFolder) and found.classes != classes:
+                    lone = sorted(set(found.classes) ^ set(classes))[:1] or ["in another order"]
+                    raise self._other(name, severity, f"holds other classes than the clean set: {lone[0]}")
+                counts = np.bincount(own, minlength=len(classes))
+                if len(counts) != len(wanted) or (counts != wanted).any():
+                    place = int(np.flatnonzero(counts[: len(wanted)] != wanted)[0]) if len(counts) == len(wanted) else 0
+                    told = f"holds {counts[place]} images of class {place}, the clean set {wanted[place]}"
+                    raise self._other(name, severity, told)
+
     def verify(self) -> None:
         """Check every file: that all that must be there is there, and its checksum where one is known.
 

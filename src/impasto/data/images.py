@@ -109,6 +109,15 @@ def batches(pixels: np.ndarray, size: int, device: torch.device) -> Iterator[tup
         yield rows, to_device(pixels[rows], device)
 
 
+def read_rows(pixels: np.ndarray, rows: slice) -> np.ndarray:
+    """Some rows of an array; a memory map is opened anew, so that the pages of a long pass do not add up."""
+    if isinstance(pixels, np.memmap) and pixels.filename:
+        whole: np.ndarray = np.load(pixels.filename, mmap_mode="r", allow_pickle=False)
+        if whole.shape == pixels.shape:  # and no view of a part
+            return np.array(whole[rows])
+    return pixels[rows]
+
+
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """Copy an array, memory-mapped or not, into a tensor on the device."""
     return torch.from_numpy(np.array(array)).to(device)

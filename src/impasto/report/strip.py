@@ -90,7 +90,8 @@ def make_strip(
         for alpha in ALPHAS
     }
     constants = None if config.table == "auto" else config.table
-    for name in _evenly(corruptions):
+    # Frost needs photographs that the evaluation may have had elsewhere, or only as files.
+    for name in _evenly(tuple(name for name in corruptions if name != "frost")):
         spoilt = corrupt(image, name, severity, config.seed, torch.from_numpy(row), constants)
         shown[f"{spaced(name)} {severity}"] = spoilt
     panels = _judge(shown, model, label, images.classes)
