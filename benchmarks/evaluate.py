@@ -37,7 +37,8 @@ def measure(n: int = 2000) -> dict[str, float | int | str]:
     structure = {"name": "wrn", "depth": 16, "width": 1, "stem_stride": 2, "dropout": 0.0, "activation": "relu"}
     model = build(Model.model_validate(structure), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()
     config, device = Evaluate.model_validate(_SETTINGS), torch.device("cpu")
-    choice, sets = choose(config, 32), open_sets(images, config, device)
+    choice = choose(config, 32)
+    sets = open_sets(images, config, choice, device)
     cells = choice.cells(config.severities)
     network = _seconds(lambda: predict_all({"network": model}, sets, cells[:1] * 3, device, "fp32"))[0] / 3
     wall, cpu = _seconds(lambda: predict_all({"network": model}, sets, cells, device, "fp32"))

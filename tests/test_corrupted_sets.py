@@ -43,8 +43,8 @@ def test_files_hold_what_is_generated(clean: tuple[Path, Images], tmp_path: Path
     out = tmp_path / "sets" / "c"
     regenerate(folder, out, ["gaussian_noise", "contrast"], plan(folder, SEED, "cifar", (1, 5), "npy"), CPU)
     root = out.parent if beside else out
-    there = open_sets(images, evaluate(corrupted="official", root=str(root)), CPU)
-    made = open_sets(images, evaluate(), CPU)
+    there = open_sets(images, evaluate(corrupted="official", root=str(root)), choose(evaluate(), 32), CPU)
+    made = open_sets(images, evaluate(), choose(evaluate(), 32), CPU)
     assert isinstance(there, Official) and isinstance(made, Generated)
     assert "regenerated" in there.source and made.source == "generated"
     for cell in [CLEAN, ("gaussian_noise", 1), ("gaussian_noise", 5), ("contrast", 5)]:
@@ -57,7 +57,7 @@ def test_files_hold_what_is_generated(clean: tuple[Path, Images], tmp_path: Path
 def test_folders_of_jpeg_files_are_sorted_by_class(clean: tuple[Path, Images], tmp_path: Path) -> None:
     folder, images = clean
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (5,), "folders"), CPU)
-    there = Official(images, tmp_path / "c", CPU)
+    there = Official(images, tmp_path / "c", ["contrast"], CPU)
     labels, order = there.labels(("contrast", 5)), np.argsort(images.labels, kind="stable")
     assert np.array_equal(labels, images.labels[order])
     made = Generated(images, evaluate(), CPU).batch(("contrast", 5), slice(0, 30))[torch.from_numpy(order)]
@@ -70,7 +70,7 @@ def test_files_may_hold_the_images_in_another_order(clean: tuple[Path, Images], 
     folder, images = clean
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
     order = np.argsort(images.labels, kind="stable")
-    there = Official(images.take(order), tmp_path / "c", CPU)
+    there = Official(images.take(order), tmp_path / "c", ["contrast"], CPU)
     assert np.array_equal(there.labels(CLEAN), images.labels[order])
     assert np.array_equal(there.labels(("contrast", 1)), images.labels)
     found = predict_all({"one": model().eval()}, there, [CLEAN, ("contrast", 1)], CPU, "fp32")["one"]
@@ -92,24 +92,34 @@ def test_files_of_another_test_set_are_refused(
     folder, images = clean
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), layout), CPU)
     with pytest.raises(ImpastoError, match=told):
-        Official(change(images), tmp_path / "c", CPU)
+        Official(change(images), tmp_path / "c", ["contrast"], CPU)
 
 
 def test_class_folders_of_other_classes_are_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
     folder, images = clean
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "folders"), CPU)
     with pytest.raises(ImpastoError, match="other classes than the clean set: d"):
-        Official(Images(images.pixels, images.labels, ("a", "b", "c", "e"), ""), tmp_path / "c", CPU)
+        Official(Images(images.pixels, images.labels, ("a", "b", "c", "e"), ""), tmp_path / "c", ["contrast"], CPU)
 
 
 def test_a_missing_set_or_corruption_is_named(clean: tuple[Path, Images], tmp_path: Path) -> None:
     folder, images = clean
     for place in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ImpastoError, match="impasto fetch"):
-            Official(images, place, CPU)
+            Official(images, place, ["fog"], CPU)
     regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
-    with pytest.raises(ImpastoError, match=r"fog\.npy does not exist"):
-        Official(images, tmp_path, CPU).batch(("fog", 1), slice(0, 3))
+    with pytest.raises(ImpastoError, match=r"no set under .* has fog .*Leave it out"):
+        Official(images, tmp_path, ["contrast", "fog"], CPU)
+
+
+def test_a_set_made_of_other_images_is_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    there = Official(images, tmp_path / "c", ["contrast"], CPU)
+    assert there.source == f"c, regenerated with the constants of cifar, seed {SEED}"
+    Images(255 - images.pixels, images.labels, NAMES, "inverted").save(tmp_path / "other")
+    with pytest.raises(ImpastoError, match="was made of other images"):
+        Official(Images.load(tmp_path / "other"), tmp_path / "c", ["contrast"], CPU)
 
 
 def test_means_of_what_is_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -61,10 +62,10 @@ def choose(config: Evaluate, side: int) -> Choice:
     return Choice(tuple(dict.fromkeys(names)), aggregates(counted, barred))
 
 
-def open_sets(images: Images, config: Evaluate, device: torch.device) -> CorruptedSets:
+def open_sets(images: Images, config: Evaluate, choice: Choice, device: torch.device) -> CorruptedSets:
     """The test sets that the parameters ask for; see :class:`Generated` and :class:`Official`."""
     if config.corrupted == "official":
-        return Official(images, main_root() / Path(str(config.root)).expanduser(), device)
+        return Official(images, main_root() / Path(str(config.root)).expanduser(), choice.names, device)
     return Generated(images, config, device)
 
 
@@ -130,19 +131,22 @@ class Official:
     Args:
         images: the clean test set.
         root: a set, or a folder of sets such as ``CIFAR-10-C`` and ``CIFAR-10-C-bar``.
+        names: the corruptions that are asked for.
         device: where batches are wanted.
 
     Raises:
         ImpastoError: there is no set, a set has other classes or counts than the clean images, or a file is wrong.
     """
 
-    def __init__(self, images: Images, root: Path, device: torch.device) -> None:
+    def __init__(self, images: Images, root: Path, names: Sequence[str], device: torch.device) -> None:
         self._images, self._device = images, device
         self._sets = _sets(root)
         for one in self._sets:
             one.require_alike(images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
+            one.require_made_of(images)
+        _require(names, self._sets, root)
         self._opened: tuple[Cell, ImageFolder] | None = None
-        self.source = "; ".join(f"{one.root.name}, {one.origin}" for one in self._sets)
+        self.source = "; ".join(f"{one.root.name}, {one.description}" for one in self._sets)
 
     def labels(self, cell: Cell) -> np.ndarray:
         """Those of the clean images, or the set's own: its images may come in another order, or be others."""
@@ -169,6 +173,13 @@ class Official:
 
     def _holder(self, name: str) -> OfficialSet:
         return next((one for one in self._sets if name in one.names), self._sets[0])
+
+
+def _require(names: Sequence[str], sets: list[OfficialSet], root: Path) -> None:
+    for name in names:
+        if not any(name in one.names for one in sets):
+            remedy = "Leave it out of evaluate.corruptions and evaluate.c_bar, or `impasto corrupt` a set that has it."
+            raise ImpastoError(f"no set under {root} has {name}", where="evaluate.root", remedy=remedy)
 
 
 def _sets(root: Path) -> list[OfficialSet]:

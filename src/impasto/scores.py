@@ -102,6 +102,9 @@ def reference_table(path: Path, names: Sequence[str], severities: Sequence[int])
     Raises:
         ImpastoError: the file is missing, is no such table, or lacks a corruption or a severity.
     """
+    remedy = "Name the metrics/corruptions.csv of a run with the same corruptions and severities."
+    if not path.is_file():
+        raise ImpastoError(f"{path} is no file", where="evaluate.reference", remedy=remedy)
     try:
         rows = read_csv(path)
         cells = {
@@ -114,7 +117,6 @@ def reference_table(path: Path, names: Sequence[str], severities: Sequence[int])
         what = f"{path} has no {error}"
     except (TypeError, ValueError, ZeroDivisionError) as error:
         what = f"{path} is no table of corruptions: {error}"
-    remedy = "Name the metrics/corruptions.csv of a run with the same corruptions and severities."
     raise ImpastoError(what, where="evaluate.reference", remedy=remedy)
 
 

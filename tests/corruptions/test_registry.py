@@ -1,9 +1,12 @@
 """``corrupt``: independence of the batch, constants, truncation, and what it refuses."""
 
 import copy
+import re
 import subprocess
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -177,3 +180,28 @@ def test_refusals_name_the_value_and_the_remedy(change: dict[str, object], messa
     }
     with pytest.raises(ImpastoError, match=message):
         corrupt(**(arguments | change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"ids": [0, 1]}, "ids are a builtins.list, not a torch.Tensor"),
+        ({"images": np.zeros((2, 3, 32, 32), np.uint8)}, "images are a numpy.ndarray, not a torch.Tensor"),
+        ({"seed": 1.5}, "seed 1.5 is no seed"),
+        ({"seed": True}, "seed True is no seed"),
+        ({"seed": -1}, "seed -1 is no seed"),
+        ({"severity": True}, "severity True does not exist"),
+        ({"severity": 3.0}, "severity 3.0 does not exist"),
+        ({"work_dtype": torch.float16}, "work_dtype is torch.float16"),
+    ],
+)
+def test_what_is_no_argument_is_told(change: dict[str, Any], told: str) -> None:
+    given = {"images": torch.zeros(2, 3, 32, 32, dtype=torch.uint8), "name": "fog", "severity": 1, "seed": 0}
+    with pytest.raises(ImpastoError, match=re.escape(told)):
+        corrupt(**({**given, "ids": torch.arange(2)} | change))
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    images, ids = torch.full((2, 3, 32, 32), 90, dtype=torch.uint8), torch.arange(2)
+    here = corrupt(images, "fog", np.int64(3), np.int64(7), ids)
+    assert torch.equal(here, corrupt(images, "fog", 3, 7, ids))

@@ -243,3 +243,21 @@ def test_a_resume_point_without_dvc_yaml(pipeline: Path) -> None:
 
 def test_every_stage_of_the_repository_has_its_parameters() -> None:
     assert set(stage_parameters(ROOT / "params.yaml", "split")) == {"seed", "dataset.validation"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("reference: null", "reference: no/table.csv", "evaluate.reference = 'no/table.csv' does not exist"),
+        ("frost_bank: null", "frost_bank: /nowhere", "evaluate.frost_bank = '/nowhere' does not exist"),
+        ("corruptions: [c]", "corruptions: [c, fogg]", "unknown corruption 'fogg' [params.yaml: evaluate.corruptions]"),
+        ("c_bar: [c-bar]", "c_bar: [c-bat]", "unknown corruption 'c-bat' [params.yaml: evaluate.c_bar]"),
+        ("corrupted: generated", "corrupted: official", "evaluate.corrupted is official, but evaluate.root is null"),
+    ],
+)
+def test_check_tells_what_a_late_stage_would_miss(params: Path, old: str, new: str, told: str) -> None:
+    text = params.read_text()
+    assert old in text
+    params.write_text(text.replace(old, new))
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1

@@ -33,8 +33,8 @@ FILES = {
 _PACKAGE = "imagecorruptions"  # installed by imagecorruptions-imaug
 _WEIGHT_BITS = 11  # of OpenCV's bilinear weights
 _REMEDY = (
-    "Install imagecorruptions-imaug, or name a folder that holds the files with impasto.corruptions.frost_bank.use, "
-    "or take frost_procedural, which needs none."
+    "Install imagecorruptions-imaug, or name a folder that holds the five files (evaluate.frost_bank, "
+    "impasto corrupt --frost-bank, impasto.corruptions.frost_bank.use), or take frost_procedural, which needs none."
 )
 
 _folder: Path | None = None

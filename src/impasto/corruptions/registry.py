@@ -83,6 +83,7 @@ def corrupt(
     """
     _check_images(images)
     _check_ids(ids, len(images))
+    _check_settings(seed, work_dtype)
     parameters = parameters_of(name, severity, table or table_for(min(images.shape[2:])))
     key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
     _keep_freed_memory()
@@ -135,6 +136,7 @@ def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:
 
 def _check_images(images: Tensor) -> None:
     remedy = "Give uint8 RGB images [B, 3, H, W] of at least 16 pixels a side."
+    _check_tensor("images", images)
     if images.dtype != torch.uint8:
         raise ImpastoError(f"images are {images.dtype}, not torch.uint8", where="corruptions", remedy=remedy)
     if images.ndim != 4 or images.shape[1] != 3:
@@ -148,6 +150,21 @@ def _check_images(images: Tensor) -> None:
 
 
 def _check_ids(ids: Tensor, count: int) -> None:
+    _check_tensor("ids", ids)
     if ids.shape != (count,) or ids.dtype != torch.int64:
         found, remedy = f"{ids.dtype} {list(ids.shape)}", f"Give one int64 number per image: torch.arange({count})."
         raise ImpastoError(f"ids are {found}, not torch.int64 [{count}]", where="corruptions", remedy=remedy)
+
+
+def _check_tensor(name: str, value: object) -> None:
+    if not isinstance(value, Tensor):
+        told = f"{name} are a {type(value).__module__}.{type(value).__name__}, not a torch.Tensor"
+        raise ImpastoError(told, where="corruptions", remedy="Give torch.as_tensor of them.")
+
+
+def _check_settings(seed: object, work_dtype: object) -> None:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or seed < 0:
+        raise ImpastoError(f"seed {seed!r} is no seed", where="corruptions", remedy="Use an integer from 0 on.")
+    if work_dtype not in (torch.float32, torch.float64):
+        remedy = "Use torch.float64 or torch.float32."
+        raise ImpastoError(f"work_dtype is {work_dtype!r}", where="corruptions", remedy=remedy)

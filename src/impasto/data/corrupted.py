@@ -12,8 +12,10 @@ from impasto.corruptions.sets import C19, C_BAR
 from impasto.data import manifest
 from impasto.data.checked import fault_of
 from impasto.data.image_folder import ImageFolder
+from impasto.data.images import Images
 from impasto.data.published import Published, fetched, published_in
 from impasto.errors import ImpastoError
+from impasto.io import digest
 
 ALIASES = {"blue_noise_sample": "blue_noise"}
 """Names of corruptions under which other generators store them."""
@@ -63,6 +65,24 @@ class OfficialSet:
             return "regenerated"
         one = self._published
         return "official" if one and (one.md5 or fetched(self.root, one)) else "unverified"
+
+    @property
+    def description(self) -> str:
+        """The origin, and of a set that impasto made whose constants and which seed."""
+        made = self._made
+        return f"{self.origin} with the constants of {made.table}, seed {made.seed}" if made else self.origin
+
+    def require_made_of(self, images: Images) -> None:
+        """See that a set that impasto made was made of these clean images; of others nothing is known.
+
+        Raises:
+            ImpastoError: the manifest names other images.
+        """
+        if self._made and isinstance(images.pixels, np.memmap) and images.pixels.filename:
+            folder = Path(images.pixels.filename).parent
+            if self._made.images != digest(folder / "images.npy", folder / "labels.npy"):
+                told = f"{self.root} was made of other images than those in {folder}"
+                raise ImpastoError(told, where=str(self.root), remedy="Make the set of these with `impasto corrupt`.")
 
     def open(self, name: str, severity: int) -> np.ndarray | ImageFolder:
         """The images of one corruption at one severity, [N, H, W, 3] uint8 when sliced.

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from impasto.config.all import check as check_sections
-from impasto.config.base import load, nearest
+from impasto.config.base import load, nearest, read_yaml
 from impasto.config.evaluate import Evaluate
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
+from impasto.workspace import main_root
+
+PATHS = (
+    "dataset.root", "synthetic.root", "style.root", "evaluate.root", "evaluate.frost_bank", "evaluate.reference",
+)  # fmt: skip
 
 
 @command
@@ -21,6 +26,7 @@ def check(out: Out, params: Params = PARAMS) -> None:
     """
     check_sections(params)
     _known_corruptions(params)
+    _existing_paths(params)
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
 
@@ -31,6 +37,17 @@ def _known_corruptions(params: Path) -> None:
         if name not in known:
             where = f"{params}: evaluate.{leaf}"
             raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
+
+
+def _existing_paths(params: Path) -> None:
+    """What a late stage would miss is told now."""
+    tree = read_yaml(params)
+    for leaf in PATHS:
+        section, name = leaf.split(".")
+        value = tree[section][name]
+        if value is not None and not (main_root() / Path(value).expanduser()).exists():
+            remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
+            raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def evaluate(
         weights = {name: digest(folder / "model.safetensors") for name, folder in folders.items()}
         # Without unfreezing stages both kinds are the same models: each is run once.
         models = {weights[name]: load_model(folder, device())[0] for name, folder in folders.items()}
-        choice, sets = choose(config, min(test.pixels.shape[2:])), open_sets(test, config, device())
+        choice = choose(config, min(test.pixels.shape[2:]))
+        sets = open_sets(test, config, choice, device())
         reference = _reference(config, choice)
         answers = predict_all(models, sets, choice.cells(config.severities), device(), this.load(Train).precision)
         found = {name: answers[key] for name, key in weights.items()}
