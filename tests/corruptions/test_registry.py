@@ -123,6 +123,29 @@ def test_bytes_are_truncated_not_rounded() -> None:
     assert bias == pytest.approx(-0.5, abs=4 * 0.04 * 255 / images.numel() ** 0.5)
 
 
+def test_default_precision_is_float64() -> None:
+    images = torch.randint(0, 256, (64, 3, 32, 32), generator=torch.Generator().manual_seed(4), dtype=torch.uint8)
+    ids = torch.arange(64)
+    differing = set()
+    for name in ("gaussian_noise", "defocus_blur", "brightness", "contrast", "saturate", "brownish_noise", "ripple"):
+        default = corrupt(images, name, 4, 0, ids)
+        assert torch.equal(default, corrupt(images, name, 4, 0, ids, work_dtype=torch.float64))
+        if not torch.equal(default, corrupt(images, name, 4, 0, ids, work_dtype=torch.float32)):
+            differing.add(name)
+    assert {"defocus_blur", "brightness", "saturate"} <= differing
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("name", names())
+def test_cpu_and_cuda_agree_to_one_grey_level(images: Tensor, name: str) -> None:
+    ids = torch.arange(len(images)) + 2**33
+    for severity in (1, 5):
+        here = corrupt(images, name, severity, 0, ids)
+        there = corrupt(images.cuda(), name, severity, 0, ids)
+        assert there.device.type == "cuda"
+        assert (here.int() - there.cpu().int()).abs().max() <= 1
+
+
 @pytest.mark.parametrize("size", [(16, 16), (28, 28), (33, 47), (224, 224)])
 @pytest.mark.parametrize("name", names())
 def test_any_size_from_16_up(name: str, size: tuple[int, int]) -> None:
