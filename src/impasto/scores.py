@@ -56,16 +56,7 @@ def score(
         reference: accuracies of the model that mCE compares with; None leaves mCE out.
     """
     right, table = predictions.right, accuracies(predictions)
-    found: dict[str, Any] = {"clean": float(right[0].mean())}
-    generator = numpy_generator(seed, "bootstrap")
-    found["clean_interval"] = list(bootstrap_interval(right[0], generator, bootstrap))
-    for name, members in sets.items():
-        inside = np.array([corruption in members for corruption, _ in predictions.cells])
-        found[name] = corruption_mean(table, members)
-        # Files may hold other images, or the same in another order: then there is no image to average over.
-        paired = (predictions.labels[inside] == predictions.labels[inside][0]).all()
-        interval = bootstrap_interval(right[inside].mean(0), generator, bootstrap) if paired else None
-        found[f"{name}_interval"] = interval and list(interval)
+    found = _means(predictions, table, sets, bootstrap, seed)
     if reference:
         found["mCE"] = mean_corruption_error(table, reference, sets["C"])
     counted = np.array([any(corruption in members for members in sets.values()) for corruption, _ in predictions.cells])
@@ -80,6 +71,23 @@ def score(
         "recall": dict(zip(classes, recall.tolist(), strict=True)),
         "corruptions": {name: float(np.mean(values)) for name, values in table.items()},
     }
+
+
+def _means(
+    predictions: Predictions, table: Table, sets: Mapping[str, Sequence[str]], bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Accuracy on clean images and over each set, with the intervals, in one stream of resamples."""
+    right, generator = predictions.right, numpy_generator(seed, "bootstrap")
+    found: dict[str, Any] = {"clean": float(right[0].mean())}
+    found["clean_interval"] = list(bootstrap_interval(right[0], generator, bootstrap))
+    for name, members in sets.items():
+        inside = np.array([corruption in members for corruption, _ in predictions.cells])
+        found[name] = corruption_mean(table, members)
+        # Files may hold other images, or the same in another order: then there is no image to average over.
+        paired = (predictions.labels[inside] == predictions.labels[inside][0]).all()
+        interval = bootstrap_interval(right[inside].mean(0), generator, bootstrap) if paired else None
+        found[f"{name}_interval"] = interval and list(interval)
+    return found
 
 
 def accuracies(predictions: Predictions) -> Table:
