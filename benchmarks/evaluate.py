@@ -9,7 +9,7 @@ import torch
 
 from impasto.config.evaluate import Evaluate
 from impasto.config.model import Model
-from impasto.corrupted_sets import choose, open_sets
+from impasto.corrupted.sources import choose, open_sets
 from impasto.data.images import Images
 from impasto.data.sources.digits import digits
 from impasto.evaluation import predict_all

@@ -16,11 +16,11 @@ import torch
 from torch import nn
 
 from impasto.commands.schema import document
+from impasto.corrupted.make import plan, regenerate
+from impasto.corrupted.published import PUBLISHED
 from impasto.corruptions import sets
 from impasto.corruptions.catalogue import CATALOGUE
 from impasto.data.images import Images
-from impasto.data.published import PUBLISHED
-from impasto.data.regenerated import plan, regenerate
 from tiny import CPU, ROOT, pictures
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from impasto.corrupted_sets import CLEAN, Generated
+from impasto.corrupted.sources import CLEAN, Generated
 from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images
 from impasto.errors import ImpastoError

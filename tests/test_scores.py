@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from impasto.corrupted_sets import Cell
+from impasto.corrupted.sources import Cell
 from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions
 from impasto.io import write_csv

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from impasto.corrupted_sets import Cell, CorruptedSets
+from impasto.corrupted.sources import Cell, CorruptedSets
 from impasto.data.images import to_unit
 from impasto.precision import autocast
 from impasto.progress import track

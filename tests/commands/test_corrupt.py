@@ -12,8 +12,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from impasto.cli import app
+from impasto.corrupted.stored import StoredSet
 from impasto.corruptions.sets import C15, C19, C_BAR, NAMES
-from impasto.data.corrupted import OfficialSet
 from impasto.data.images import Images
 from tiny import pictures
 
@@ -32,11 +32,11 @@ def test_single_corruptions(root: Path) -> None:
     done = invoke("--out", "set", "--name", "fog", "--name", "contrast", "--severities", "3, 1", "--seed", "4")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "set: 2 corruptions of 5 images, 0 of them were there already\n"
-    found = OfficialSet(root / "set")
+    found = StoredSet(root / "set")
     assert found.names == ("fog", "contrast") and found.severities == (1, 3) and found.layout == "npy"
     again = invoke("--out", "set", "--name", "fog", "--name", "pixelate", "--severities", "1,3", "--seed", "4")
     assert again.stdout == "set: 2 corruptions of 5 images, 1 of them were there already\n"
-    assert OfficialSet(root / "set").names == ("fog", "contrast", "pixelate")
+    assert StoredSet(root / "set").names == ("fog", "contrast", "pixelate")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_single_corruptions(root: Path) -> None:
 def test_whole_sets(root: Path, words: list[str], names: tuple[str, ...]) -> None:
     done = invoke("--out", "set", "--severities", "1", *words)
     assert done.exit_code == 0, done.stderr
-    found = OfficialSet(root / "set")
+    found = StoredSet(root / "set")
     assert set(found.names) == set(names) and found.layout == ("folders" if "imagenet" in words else "npy")
 
 

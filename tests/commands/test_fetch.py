@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from file_server import Web, serve
 from impasto.cli import app
-from impasto.data.corrupted import OfficialSet
+from impasto.corrupted.make import plan, regenerate
+from impasto.corrupted.published import PUBLISHED, Published
+from impasto.corrupted.stored import StoredSet
 from impasto.data.images import Images
-from impasto.data.published import PUBLISHED, Published
-from impasto.data.regenerated import plan, regenerate
 from impasto.data.remote import Remote
 from tiny import CPU, pictures
 
@@ -91,7 +91,7 @@ def test_arrays(web: Web, root: Path) -> None:
     done = invoke("cifar10-c", "--to", "sets")
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "sets/CIFAR-10-C: 1 corruptions, every file as published\n"
-    found = OfficialSet(root / "sets" / "CIFAR-10-C")
+    found = StoredSet(root / "sets" / "CIFAR-10-C")
     assert found.origin == "official" and np.array_equal(found.open("fog", 1), ARRAYS["fog.npy"][:10])
     assert invoke("cifar10-c", "--to", "sets").exit_code == 0 and len(web.asked) == 1
     (root / "sets" / "a.tar").unlink()  # may be deleted once it is unpacked
@@ -104,7 +104,7 @@ def test_two_archives_make_one_set(web: Web, root: Path) -> None:
     done = invoke("tiny-imagenet-c")
     assert done.exit_code == 0, done.stderr
     assert [path for path, _ in web.asked] == ["/main.tar", "/extra.tar", "/extra.tar"]
-    found = OfficialSet(root / "data" / "official" / "TIN-C")
+    found = StoredSet(root / "data" / "official" / "TIN-C")
     assert found.names == ("fog", "spatter") and found.origin == "official"
 
 

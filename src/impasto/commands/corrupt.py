@@ -11,12 +11,12 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from impasto.corrupted.make import plan, regenerate
 from impasto.corruptions import frost_bank
 from impasto.corruptions.registry import SEVERITIES, names, parameters_of
 from impasto.corruptions.sets import BENCHMARKS, expand
 from impasto.corruptions.tables import table_for
 from impasto.data.decode import read_image
-from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
 from impasto.gallery import gallery, scene
 from impasto.picture import write_png

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from impasto.data.corrupted import OfficialSet
-from impasto.data.fetch import fetch as fetch_set
-from impasto.data.published import PUBLISHED, Published
+from impasto.corrupted.fetch import fetch as fetch_set
+from impasto.corrupted.published import PUBLISHED, Published
+from impasto.corrupted.stored import StoredSet
 from impasto.errors import ImpastoError
 from impasto.stages.command import command
 
@@ -29,7 +29,7 @@ def fetch(
         )
     root = fetch_set(PUBLISHED[name], to)
     try:
-        found = OfficialSet(root, PUBLISHED[name])
+        found = StoredSet(root, PUBLISHED[name])
         found.verify()
     except ImpastoError as error:
         remedy = f"Delete {root} and run the command again."

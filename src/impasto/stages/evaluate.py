@@ -10,7 +10,7 @@ import torch
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seeds
 from impasto.config.train import Train
-from impasto.corrupted_sets import CLEAN, Choice, CorruptedSets, choose, open_sets
+from impasto.corrupted.sources import CLEAN, Choice, CorruptedSets, choose, open_sets
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
 from impasto.io import digest, write_csv, write_json, write_npy, write_record

@@ -14,11 +14,11 @@ import torch
 from filelock import FileLock
 from PIL import Image
 
+from impasto.corrupted import make, manifest
+from impasto.corrupted.make import plan, regenerate
+from impasto.corrupted.stored import StoredSet
 from impasto.corruptions.registry import corrupt
-from impasto.data import manifest, regenerated
-from impasto.data.corrupted import OfficialSet
 from impasto.data.images import Images
-from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
 from impasto.io import digest
 from tiny import CPU, SIZE, pictures
@@ -37,7 +37,7 @@ def clean(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four images a batch."""
-    monkeypatch.setattr(regenerated, "_BATCH_PIXELS", 4 * SIZE * SIZE)
+    monkeypatch.setattr(make, "_BATCH_PIXELS", 4 * SIZE * SIZE)
 
 
 def write(clean: Path, out: Path, *names: str, seed: int = 0, severities: tuple[int, ...] = (1, 2, 3, 4, 5),
@@ -91,7 +91,7 @@ def test_a_class_without_images_has_a_folder(tmp_path: Path) -> None:
     pixels, _ = pictures(4)
     Images(pixels, np.array([0, 0, 2, 2]), ("a", "b", "c"), "made").save(tmp_path / "clean")
     write(tmp_path / "clean", tmp_path / "set", "contrast", severities=(1,), layout="folders")
-    assert OfficialSet(tmp_path / "set").labels("contrast", 1).tolist() == [0, 0, 2, 2]
+    assert StoredSet(tmp_path / "set").labels("contrast", 1).tolist() == [0, 0, 2, 2]
 
 
 def test_the_layout_is_that_of_the_published_set_of_the_size(clean: Path) -> None:
@@ -136,17 +136,17 @@ KILL = """
 import os, sys
 from pathlib import Path
 import torch
-from impasto.data import regenerated
-calls, real = [], regenerated.corrupt
+from impasto.corrupted import make
+calls, real = [], make.corrupt
 def dying(pixels, name, *rest):
     calls.append(name)
     if calls.count("contrast") == 7:
         os._exit(9)
     return real(pixels, name, *rest)
-regenerated.corrupt, regenerated._BATCH_PIXELS = dying, int(sys.argv[4])
+make.corrupt, make._BATCH_PIXELS = dying, int(sys.argv[4])
 clean, out = Path(sys.argv[1]), Path(sys.argv[2])
-planned = regenerated.plan(clean, 0, "auto", (1, 2, 3, 4, 5), sys.argv[3])
-regenerated.regenerate(clean, out, ["fog", "contrast"], planned, torch.device("cpu"))
+planned = make.plan(clean, 0, "auto", (1, 2, 3, 4, 5), sys.argv[3])
+make.regenerate(clean, out, ["fog", "contrast"], planned, torch.device("cpu"))
 """
 
 
@@ -154,7 +154,7 @@ regenerated.regenerate(clean, out, ["fog", "contrast"], planned, torch.device("c
 def test_a_killed_run_leaves_nothing_half_and_is_taken_up(clean: Path, tmp_path: Path, layout: str) -> None:
     words = [sys.executable, "-c", KILL, str(clean), str(tmp_path / "set"), layout, str(4 * SIZE * SIZE)]
     assert subprocess.run(words, capture_output=True, check=False).returncode == 9
-    left = OfficialSet(tmp_path / "set")
+    left = StoredSet(tmp_path / "set")
     assert left.names == ("fog",) and any(p.name.endswith(".part") for p in (tmp_path / "set").iterdir())
     left.verify()
     assert write(clean, tmp_path / "set", layout=layout) == ["contrast"]
@@ -170,7 +170,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np, torch
 from impasto.data.images import Images
-from impasto.data.regenerated import plan, regenerate
+from impasto.corrupted.make import plan, regenerate
 torch.set_num_threads(1)
 for n in (2000, 40000):
     clean = Path(sys.argv[1]) / str(n)

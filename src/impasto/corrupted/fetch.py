@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from impasto.data import manifest
+from impasto.corrupted import manifest
+from impasto.corrupted.published import RECORD, Published, unpacked
 from impasto.data.archive import unpack
-from impasto.data.published import RECORD, Published, unpacked
 from impasto.data.remote import download
 from impasto.errors import ImpastoError
 from impasto.io import write_json

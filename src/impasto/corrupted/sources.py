@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from impasto.config.evaluate import Evaluate
+from impasto.corrupted.agreement import require_alike, require_made_of
+from impasto.corrupted.layout import holds_set
+from impasto.corrupted.stored import StoredSet
 from impasto.corruptions import frost_bank
 from impasto.corruptions.registry import corrupt
 from impasto.corruptions.sets import aggregates, expand
 from impasto.corruptions.tables import table_for
-from impasto.data.corrupted import OfficialSet, holds_set
 from impasto.data.image_folder import ImageFolder
 from impasto.data.images import Images, read_rows, to_device
 from impasto.errors import ImpastoError
@@ -142,8 +144,8 @@ class Official:
         self._images, self._device = images, device
         self._sets = _sets(root)
         for one in self._sets:
-            one.require_alike(images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
-            one.require_made_of(images)
+            require_alike(one, images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
+            require_made_of(one, images)
         _require(names, self._sets, root)
         self._opened: tuple[Cell, ImageFolder] | None = None
         self.source = "; ".join(f"{one.root.name}, {one.description}" for one in self._sets)
@@ -171,20 +173,20 @@ class Official:
             self._opened = cell, found
         return found
 
-    def _holder(self, name: str) -> OfficialSet:
+    def _holder(self, name: str) -> StoredSet:
         return next((one for one in self._sets if name in one.names), self._sets[0])
 
 
-def _require(names: Sequence[str], sets: list[OfficialSet], root: Path) -> None:
+def _require(names: Sequence[str], sets: list[StoredSet], root: Path) -> None:
     for name in names:
         if not any(name in one.names for one in sets):
             remedy = "Leave it out of evaluate.corruptions and evaluate.c_bar, or `impasto corrupt` a set that has it."
             raise ImpastoError(f"no set under {root} has {name}", where="evaluate.root", remedy=remedy)
 
 
-def _sets(root: Path) -> list[OfficialSet]:
+def _sets(root: Path) -> list[StoredSet]:
     places = [root, *sorted(path for path in root.glob("*") if path.is_dir())] if root.is_dir() else []
-    found = [OfficialSet(path) for path in places if holds_set(path)]
+    found = [StoredSet(path) for path in places if holds_set(path)]
     if not found:
         remedy = "Get one with `impasto fetch`, or make one with `impasto corrupt`."
         raise ImpastoError(f"{root} holds no corrupted test set", where="evaluate.root", remedy=remedy)

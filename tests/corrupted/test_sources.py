@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.corrupted_sets import CLEAN, Generated, Official, choose, open_sets
+from impasto.corrupted.make import plan, regenerate
+from impasto.corrupted.sources import CLEAN, Generated, Official, choose, open_sets
 from impasto.corruptions import frost_bank
 from impasto.corruptions.sets import C19, C_BAR
 from impasto.data.images import Images
-from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
 from impasto.evaluation import predict_all
 from impasto.scores import score

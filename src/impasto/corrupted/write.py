@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from impasto.corrupted.manifest import Manifest, Part
 from impasto.data.images import Images
-from impasto.data.manifest import Manifest, Part
 from impasto.io import atomic, write_npy, write_text
 from impasto.runtime import runtime
 

@@ -12,13 +12,13 @@ import torch
 from filelock import FileLock, Timeout
 
 from impasto import corruptions, rng
+from impasto.corrupted import manifest
+from impasto.corrupted.manifest import Manifest, Part
+from impasto.corrupted.write import write_array, write_folders, write_labels, write_readme
 from impasto.corruptions.registry import corrupt
 from impasto.corruptions.tables import table_for
-from impasto.data import manifest
 from impasto.data.checked import fault_of
 from impasto.data.images import Images, to_device
-from impasto.data.manifest import Manifest, Part
-from impasto.data.regenerated_files import write_array, write_folders, write_labels, write_readme
 from impasto.errors import ImpastoError
 from impasto.io import digest
 from impasto.progress import track

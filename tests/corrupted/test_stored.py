@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from impasto.corrupted.agreement import require_labels
+from impasto.corrupted.layout import ORDER
+from impasto.corrupted.make import plan, regenerate
+from impasto.corrupted.published import PUBLISHED, Published
+from impasto.corrupted.stored import StoredSet
 from impasto.corruptions.sets import C19
-from impasto.data import corrupted
 from impasto.data.checked import LEDGER
-from impasto.data.corrupted import OfficialSet
 from impasto.data.image_folder import ImageFolder
 from impasto.data.images import Images
-from impasto.data.published import PUBLISHED, Published
-from impasto.data.regenerated import plan, regenerate
 from impasto.errors import ImpastoError
 from tiny import CPU, pictures
 
@@ -74,7 +75,7 @@ def tin(monkeypatch: pytest.MonkeyPatch) -> Published:
 
 
 def test_arrays_are_mapped_block_by_block(tmp_path: Path) -> None:
-    found = OfficialSet(npy_set(tmp_path / "set", "snow", "fog", "my_own"))
+    found = StoredSet(npy_set(tmp_path / "set", "snow", "fog", "my_own"))
     assert found.names == ("snow", "fog", "my_own"), "in the order of the benchmark, others last"
     assert (found.layout, found.severities, found.origin) == ("npy", (1, 2, 3, 4, 5), "unverified")
     for severity in found.severities:
@@ -86,7 +87,7 @@ def test_arrays_are_mapped_block_by_block(tmp_path: Path) -> None:
 
 
 def test_folders_are_decoded_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = OfficialSet(folder_set(tmp_path / "set", "fog", "frost"))
+    found = StoredSet(folder_set(tmp_path / "set", "fog", "frost"))
     assert (found.names, found.layout) == (("frost", "fog"), "folders")
     images = found.open("fog", 3)
     assert isinstance(images, ImageFolder) and images.shape == (N, SIDE, SIDE, 3) and len(images) == N
@@ -106,21 +107,21 @@ def test_folders_are_decoded_when_asked(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_grey_file_is_made_rgb(tmp_path: Path) -> None:
     root = folder_set(tmp_path / "set", "fog")
     Image.new("L", (SIDE, SIDE), 7).save(root / "fog" / "1" / "n01" / "test_0.JPEG")
-    assert (OfficialSet(root).open("fog", 1)[:][0] == 7).all()
+    assert (StoredSet(root).open("fog", 1)[:][0] == 7).all()
 
 
 def test_another_name_of_blue_noise_sample(tmp_path: Path) -> None:
-    found = OfficialSet(npy_set(tmp_path / "set", "blue_noise", "lines"))
+    found = StoredSet(npy_set(tmp_path / "set", "blue_noise", "lines"))
     assert found.names == ("blue_noise_sample", "lines")
     assert np.array_equal(found.open("blue_noise_sample", 2), blocks("blue_noise")[N : 2 * N])
     np.save(tmp_path / "set" / "blue_noise_sample.npy", blocks("other"))
-    assert np.array_equal(OfficialSet(tmp_path / "set").open("blue_noise_sample", 1), blocks("other")[:N])
+    assert np.array_equal(StoredSet(tmp_path / "set").open("blue_noise_sample", 1), blocks("other")[:N])
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64, np.int32])
 def test_labels_of_any_integer_type(tmp_path: Path, kind: type) -> None:
-    found = OfficialSet(npy_set(tmp_path / "set", "fog", labels=np.tile(LABELS, 5).astype(kind)))
-    found.check(LABELS)
+    found = StoredSet(npy_set(tmp_path / "set", "fog", labels=np.tile(LABELS, 5).astype(kind)))
+    require_labels(found, LABELS)
     assert found.labels("fog", 5).dtype == np.int64
 
 
@@ -135,32 +136,32 @@ def test_labels_of_any_integer_type(tmp_path: Path, kind: type) -> None:
 )
 def test_wrong_labels(tmp_path: Path, labels: np.ndarray, told: str) -> None:
     with pytest.raises(ImpastoError, match=told):
-        OfficialSet(npy_set(tmp_path / "set", "fog", labels=labels)).labels("fog", 1)
+        StoredSet(npy_set(tmp_path / "set", "fog", labels=labels)).labels("fog", 1)
 
 
 def test_labels_are_held_against_the_clean_ones(tmp_path: Path) -> None:
-    arrays = OfficialSet(npy_set(tmp_path / "a", "fog"))
-    folders = OfficialSet(folder_set(tmp_path / "f", "fog"))
+    arrays = StoredSet(npy_set(tmp_path / "a", "fog"))
+    folders = StoredSet(folder_set(tmp_path / "f", "fog"))
     for found in (arrays, folders):
-        found.check(LABELS)
+        require_labels(found, LABELS)
         with pytest.raises(ImpastoError, match=r"holds 6 images, the clean set 5"):
-            found.check(LABELS[:5])
+            require_labels(found, LABELS[:5])
         with pytest.raises(ImpastoError, match=r"shows class \d where the clean set has \d \(image \d\)"):
-            found.check(np.array([0, 1, 2, 0, 1, 1]))
+            require_labels(found, np.array([0, 1, 2, 0, 1, 1]))
     with pytest.raises(ImpastoError, match=r"labels.npy shows class 0 where the clean set has 1 \(image 0\)"):
-        arrays.check(np.array([1, 0, 2, 0, 1, 2]))
-    folders.check(LABELS[::-1])
+        require_labels(arrays, np.array([1, 0, 2, 0, 1, 2]))
+    require_labels(folders, LABELS[::-1])
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "empty" / "train").mkdir(parents=True)
     for root in (tmp_path / "empty", tmp_path / "none"):
         with pytest.raises(ImpastoError, match=rf"{root.name} holds no corrupted test set"):
-            OfficialSet(root)
+            StoredSet(root)
 
 
 def test_what_is_asked_for_is_not_there(tmp_path: Path) -> None:
-    found = OfficialSet(npy_set(tmp_path / "set", "fog"))
+    found = StoredSet(npy_set(tmp_path / "set", "fog"))
     for name, severity, told in (
         ("snow", 1, r"snow.npy does not exist"),
         ("foggy", 1, r"has no 'foggy'.*Did you mean 'fog'"),
@@ -185,7 +186,7 @@ def head_only(path: Path) -> None:
 @pytest.mark.parametrize("spoil", [truncate, head_only, lambda path: path.write_bytes(b""), Path.unlink])
 def test_a_spoilt_array_is_named(tmp_path: Path, spoil: Callable[[Path], object]) -> None:
     root = npy_set(tmp_path / "set", "fog", "snow")
-    found = OfficialSet(root)
+    found = StoredSet(root)
     spoil(root / "fog.npy")
     with pytest.raises(ImpastoError, match=r"fog.npy (is truncated or no array|does not exist)"):
         found.open("fog", 1)
@@ -200,47 +201,47 @@ def test_other_arrays(tmp_path: Path, array: np.ndarray) -> None:
     root = npy_set(tmp_path / "set")
     np.save(root / "fog.npy", array)
     with pytest.raises(ImpastoError, match=r"fog.npy holds .* expected uint8 \[severities x N, H, W, 3\]"):
-        OfficialSet(root).open("fog", 1)
+        StoredSet(root).open("fog", 1)
 
 
 def test_published_checksums_are_required(known: Path) -> None:
-    found = OfficialSet(known)
+    found = StoredSet(known)
     assert found.origin == "official"
     found.verify()
     wrong = blocks("fog").copy()
     wrong[3, 0, 0, 0] ^= 1
     np.save(known / "fog.npy", wrong)
     digests = hashlib.md5((known / "fog.npy").read_bytes()).hexdigest(), PUBLISHED["cifar10-c"].md5["fog.npy"]
-    for ask in (lambda: found.open("fog", 1), found.verify, lambda: found.check(LABELS)):
+    for ask in (lambda: found.open("fog", 1), found.verify, lambda: require_labels(found, LABELS)):
         with pytest.raises(ImpastoError, match=rf"fog.npy has md5 {digests[0]}, expected {digests[1]}"):
             ask()
     assert len(found.open("snow", 1)) == N
     np.save(known / "labels.npy", np.tile(LABELS, 5))
     with pytest.raises(ImpastoError, match=r"labels.npy has md5"):
-        OfficialSet(known).labels("snow", 1)
+        StoredSet(known).labels("snow", 1)
 
 
 def test_a_published_set_must_be_complete_and_hold_nothing_else(known: Path) -> None:
     np.save(known / "frost.npy", blocks("frost"))
     with pytest.raises(ImpastoError, match=r"frost.npy has md5 .*no such file is published"):
-        OfficialSet(known).verify()
+        StoredSet(known).verify()
     (known / "frost.npy").unlink()
     (known / "snow.npy").unlink()
     with pytest.raises(ImpastoError, match=r"snow.npy does not exist"):
-        OfficialSet(known).verify()
+        StoredSet(known).verify()
 
 
 def test_files_are_hashed_once(known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    OfficialSet(known).verify()
+    StoredSet(known).verify()
     assert (known / LEDGER).exists()
     monkeypatch.setattr("impasto.data.checked.hashlib.file_digest", lambda *_: pytest.fail("hashed again"))
-    OfficialSet(known).verify()
+    StoredSet(known).verify()
 
 
 def test_a_published_set_in_a_folder_of_another_name(known: Path) -> None:
     other = known.rename(known.with_name("mine"))
-    assert OfficialSet(other).origin == "unverified"
-    found = OfficialSet(other, PUBLISHED["cifar10-c"])
+    assert StoredSet(other).origin == "unverified"
+    found = StoredSet(other, PUBLISHED["cifar10-c"])
     assert found.origin == "official"
     truncate(other / "fog.npy")
     with pytest.raises(ImpastoError, match=r"fog.npy has md5"):
@@ -260,17 +261,17 @@ def test_checksums_are_known_for_every_file_of_cifar() -> None:
 
 def test_folders_of_a_published_set(tmp_path: Path, tin: Published) -> None:
     root = folder_set(tmp_path / "Tiny-ImageNet-C", "fog")
-    assert OfficialSet(root).origin == "unverified", "no archive is known to have been checked"
-    OfficialSet(root).verify()
+    assert StoredSet(root).origin == "unverified", "no archive is known to have been checked"
+    StoredSet(root).verify()
     (root / "fog" / "4" / "n02" / "test_1.JPEG").unlink()
     with pytest.raises(ImpastoError, match=r"fog/4/n02 holds 1 images, Tiny-ImageNet-C has 2"):
-        OfficialSet(root).verify()
+        StoredSet(root).verify()
     shutil.rmtree(root / "fog" / "4" / "n02")
     with pytest.raises(ImpastoError, match=r"fog/4 holds 2 classes, Tiny-ImageNet-C has 3"):
-        OfficialSet(root).verify()
+        StoredSet(root).verify()
     shutil.rmtree(root / "fog" / "4")
     with pytest.raises(ImpastoError, match=r"fog/4 does not exist"):
-        OfficialSet(root).verify()
+        StoredSet(root).verify()
 
 
 def test_a_broken_image_is_named(tmp_path: Path) -> None:
@@ -280,14 +281,14 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
     for spoilt in (whole[: len(whole) // 2], b"", b"no image"):
         file.write_bytes(spoilt)
         with pytest.raises(ImpastoError, match=r"n03/test_1.JPEG cannot be read as an image"):
-            OfficialSet(root).open("fog", 2)[:]
+            StoredSet(root).open("fog", 2)[:]
     Image.new("RGB", (SIDE + 1, SIDE)).save(file)
     with pytest.raises(ImpastoError, match=r"n03/test_1.JPEG has 9x8 pixels, the first image 8x8"):
-        OfficialSet(root).open("fog", 2)[:]
+        StoredSet(root).open("fog", 2)[:]
     shutil.rmtree(root / "fog" / "2")
     (root / "fog" / "2" / "n01").mkdir(parents=True)
     with pytest.raises(ImpastoError, match=r"fog/2 holds no images"):
-        OfficialSet(root).open("fog", 2)
+        StoredSet(root).open("fog", 2)
 
 
 @pytest.mark.parametrize("layout", ["npy", "folders"])
@@ -296,21 +297,21 @@ def test_a_set_that_impasto_made(tmp_path: Path, layout: str) -> None:
     Images(*pictures(7), ("a", "b", "c", "d"), "made here").save(clean)
     root = tmp_path / "CIFAR-10-C"  # whatever the name says, the manifest says more
     regenerate(clean, root, ["fog", "contrast"], plan(clean, 0, "auto", (2, 4), layout), CPU)
-    found = OfficialSet(root)
+    found = StoredSet(root)
     assert (found.origin, found.layout, found.severities) == ("regenerated", layout, (2, 4))
     assert found.names == ("fog", "contrast")
     found.verify()
-    found.check(np.arange(7) % 4)
+    require_labels(found, np.arange(7) % 4)
     assert not np.array_equal(found.open("fog", 2)[:], found.open("fog", 4)[:])
     with pytest.raises(ImpastoError, match="has no severity 1"):
         found.open("fog", 1)
     victim = root / "fog.npy" if layout == "npy" else root / "fog" / "4" / "b" / "5.JPEG"
     truncate(victim)
     with pytest.raises(ImpastoError, match=r"fog.npy has [\d,]+ bytes, expected|fog holds 14 files of"):
-        OfficialSet(root).verify()
+        StoredSet(root).verify()
     victim.unlink()
     with pytest.raises(ImpastoError, match=r"fog.npy does not exist|fog/4/b holds 1 images, expected 2"):
-        OfficialSet(root).verify()
+        StoredSet(root).verify()
 
 
 def test_a_corruption_that_the_manifest_does_not_list_is_not_finished(tmp_path: Path) -> None:
@@ -318,8 +319,8 @@ def test_a_corruption_that_the_manifest_does_not_list_is_not_finished(tmp_path: 
     Images(*pictures(7), ("a", "b", "c", "d"), "made here").save(clean)
     regenerate(clean, tmp_path / "set", ["fog"], plan(clean, 0, "auto", (1,), "npy"), CPU)
     shutil.copy(tmp_path / "set" / "fog.npy", tmp_path / "set" / "snow.npy")
-    assert OfficialSet(tmp_path / "set").names == ("fog",)
+    assert StoredSet(tmp_path / "set").names == ("fog",)
 
 
 def test_every_corruption_of_the_benchmarks_has_a_place() -> None:
-    assert len(corrupted._ORDER) == len(set(corrupted._ORDER)) == 19 + 10 + 5
+    assert len(ORDER) == len(set(ORDER)) == 19 + 10 + 5

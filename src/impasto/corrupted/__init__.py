@@ -1,0 +1,1 @@
+"""Corrupted test sets: published, made here, on disk or made batch by batch."""

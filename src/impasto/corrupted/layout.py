@@ -1,0 +1,50 @@
+"""What lies in the folder of a corrupted test set, and its arrays opened without reading them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from impasto.corruptions.sets import C19, C_BAR
+from impasto.errors import ImpastoError
+
+ALIASES = {"blue_noise_sample": "blue_noise"}
+"""Names of corruptions under which other generators store them."""
+
+ORDER = tuple(dict.fromkeys((*C19, *C_BAR["cifar"], *C_BAR["imagenet"])))
+"""The corruptions in the order of the benchmarks."""
+
+REMEDY = "Fetch or make the set again."
+
+
+def holds_set(root: Path) -> bool:
+    """Whether a folder looks like a corrupted test set."""
+    return bool(stored(root))
+
+
+def stored(root: Path) -> dict[str, Path]:
+    """The file or folder of each corruption in ``root``, by its name in the benchmarks."""
+    entries = sorted(root.iterdir()) if root.is_dir() else []
+    found = {path.stem: path for path in entries if path.suffix == ".npy" and path.name != "labels.npy"}
+    found = found or {path.name: path for path in entries if any((path / str(s)).is_dir() for s in range(1, 6))}
+    for name, alias in ALIASES.items():
+        if name not in found and alias in found:
+            found[name] = found.pop(alias)
+    return {name: path for name, path in found.items() if not name.startswith(".")}
+
+
+def open_npy(path: Path) -> np.ndarray:
+    """A read-only memory map of a ``.npy`` file.
+
+    Raises:
+        ImpastoError: it is missing, truncated or no array.
+    """
+    try:
+        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as error:
+        raise ImpastoError(f"{path} does not exist", where=str(path.parent), remedy=REMEDY) from error
+    except (ValueError, EOFError, OSError) as error:
+        told = f"{path} is truncated or no array: {error}"
+        raise ImpastoError(told, where=str(path.parent), remedy=REMEDY) from error
+    return array
