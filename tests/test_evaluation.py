@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,7 @@ from impasto.corruptions.registry import corrupt
 from impasto.data.images import Images
 from impasto.errors import ImpastoError
 from impasto.evaluation import Predictions, predict_all
-from tiny import CPU, evaluate, pictures
+from tiny import CPU, ROOT, evaluate, pictures
 from tiny import model as network
 
 NAMES = ("a", "b", "c", "d")
@@ -85,3 +89,39 @@ def test_auto_takes_the_constants_of_the_size() -> None:
 def test_an_unknown_corruption_is_named() -> None:
     with pytest.raises(ImpastoError, match="gaussian_noize"):
         predict({"one": network().eval()}, corruptions=["gaussian_noize"])
+
+
+@pytest.mark.parametrize("corrupted", ["generated", "official"])
+def test_memory_does_not_grow_with_the_set(tmp_path: Path, corrupted: str) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+import numpy as np, torch
+from torch import nn
+from impasto.corrupted.sources import choose, open_sets
+from impasto.data.images import Images
+from impasto.evaluation import predict_all
+from impasto.scores import score
+from tiny import CPU, evaluate
+torch.set_num_threads(1)
+for n in (1000, 20000):
+    clean, stored = (Path(sys.argv[1]) / f"{n}-{kind}" for kind in ("clean", "stored"))
+    clean.mkdir(), stored.mkdir()
+    np.lib.format.open_memmap(clean / "images.npy", "w+", np.uint8, (n, 3, 32, 32))
+    np.lib.format.open_memmap(stored / "contrast.npy", "w+", np.uint8, (5 * n, 32, 32, 3))
+    np.save(stored / "labels.npy", np.zeros(5 * n, np.uint8))
+    Images(np.load(clean / "images.npy", mmap_mode="r"), np.zeros(n, np.int64), ("a", "b"), "made").describe(clean)
+    settings = evaluate(corruptions=["contrast"], severities=[1, 5], corrupted=sys.argv[2], root=str(stored))
+    test, chosen = Images.load(clean), choose(settings, 32)
+    cells = chosen.cells(settings.severities)
+    model = {"one": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 2))}
+    found = predict_all(model, open_sets(test, settings, chosen, CPU), cells, CPU, "fp32")["one"]
+    assert found.predicted.shape == (3, n)
+    score(found, test.classes, chosen.means, 1_000_000 // n, settings.seed)  # as many draws for both
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    command = [sys.executable, "-c", program, str(tmp_path), corrupted]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT / "tests")))}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    small, large = map(int, done.stdout.split())
+    assert large - small < 30, "MB; the clean images have 61 MB, the corrupted ones 307 MB"
