@@ -70,8 +70,8 @@ class Resume:
 
         content = io.BytesIO()  # a full disk is an OSError for Python and an obscure RuntimeError for torch
         torch.save(state, content)
-        with atomic(self._file) as part:
-            part.write_bytes(content.getbuffer())
+        with atomic(self._file) as part, content.getbuffer() as view:
+            part.write_bytes(view)
         self._saved = time.monotonic()
 
     def finish(self) -> None:
