@@ -79,7 +79,8 @@ def invoke(*arguments: str) -> Any:
 def test_the_list_names_sets_and_sizes(root: Path) -> None:
     done = invoke()
     assert done.exit_code == 0 and [line.split()[0] for line in done.stdout.splitlines()] == list(PUBLISHED)
-    assert "2.92 GB" in done.stdout.splitlines()[0] and "? + ?" in done.stdout.splitlines()[2]
+    assert "2.92 GB" in done.stdout.splitlines()[0] and "size not published" in done.stdout.splitlines()[2]
+    assert "?" not in done.stdout
 
 
 def test_an_unknown_name(root: Path) -> None:

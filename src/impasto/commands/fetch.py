@@ -38,5 +38,6 @@ def fetch(
 
 
 def _line(key: str, one: Published) -> str:
-    sizes = " + ".join(f"{archive.size / 1e9:.2f} GB" if archive.size else "?" for archive in one.archives)
-    return f"{key:16} {sizes:8} {one.title}"
+    sizes = [f"{archive.size / 1e9:.2f} GB" for archive in one.archives if archive.size]
+    told = " + ".join(sizes) if len(sizes) == len(one.archives) else "size not published"
+    return f"{key:16} {told:18} {one.title}"
