@@ -143,6 +143,13 @@ def test_a_stage_as_a_program(params: Path) -> None:
     assert done.stderr.startswith("error: seed = -1: ") and done.stderr.count("\n") == 1
 
 
+def test_a_stage_called_in_a_wrong_way() -> None:
+    program = "impasto.stages.check"
+    done = subprocess.run([sys.executable, "-m", program, "--nope"], capture_output=True, text=True, check=False)
+    told = f"error: no such option: --nope [python -m {program}]. See `python -m {program} --help`.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
 @pytest.mark.usefixtures("record")
 def test_a_stage_as_a_command(params: Path) -> None:
     assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
