@@ -291,6 +291,14 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
         StoredSet(root).open("fog", 2)
 
 
+@pytest.mark.parametrize("name", ["n04", "n01/test_9.JPEG"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, name: str) -> None:
+    root = folder_set(tmp_path / "set", "fog")
+    (root / "fog" / "2" / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(ImpastoError, match=rf"fog/2/{name} is a link that leads nowhere"):
+        StoredSet(root).open("fog", 2)
+
+
 @pytest.mark.parametrize("layout", ["npy", "folders"])
 def test_a_set_that_impasto_made(tmp_path: Path, layout: str) -> None:
     clean = tmp_path / "clean"
