@@ -73,6 +73,7 @@ def test_a_set_with_frost_but_no_photographs(root: Path, monkeypatch: pytest.Mon
         (["--out", "set", "--set", "c", "--name", "fog"], "--set and --name exclude each other"),
         (["--out", "set", "--set", "d"], "unknown set 'd' [--set]. Use one of c, c15, c-bar."),
         (["--out", "set", "--name", "fogg"], "unknown corruption 'fogg' [corruptions]. Did you mean 'fog'?"),
+        (["--out", "set", "--name", "Fog"], "unknown corruption 'Fog' [corruptions]. Did you mean 'fog'?"),
         (["--out", "set", "--name", "fog", "--severities", "1,6"], "severities '1,6' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", "1,1"], "severities '1,1' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", ""], "severities '' cannot be read"),

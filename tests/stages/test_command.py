@@ -258,6 +258,7 @@ def test_every_stage_of_the_repository_has_its_parameters() -> None:
         ("reference: null", "reference: no/table.csv", "evaluate.reference = 'no/table.csv' does not exist"),
         ("frost_bank: null", "frost_bank: /nowhere", "evaluate.frost_bank = '/nowhere' does not exist"),
         ("corruptions: [c]", "corruptions: [c, fogg]", "unknown corruption 'fogg' [params.yaml: evaluate.corruptions]"),
+        ("corruptions: [c]", "corruptions: [C]", "[params.yaml: evaluate.corruptions]. Did you mean 'c'?"),
         ("c_bar: [c-bar]", "c_bar: [c-bat]", "unknown corruption 'c-bat' [params.yaml: evaluate.c_bar]"),
         ("corrupted: generated", "corrupted: official", "evaluate.corrupted is official, but evaluate.root is null"),
     ],

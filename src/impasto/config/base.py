@@ -6,7 +6,6 @@ parameter can never influence a result without invalidating it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, closest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -131,8 +130,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def nearest(name: str, valid: list[str]) -> str:
     """A remedy that names the closest valid key."""
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"Valid here: {', '.join(sorted(valid))}."
+    close = closest(name, valid)
+    return f"Did you mean {close!r}?" if close else f"Valid here: {', '.join(sorted(valid))}."
 
 
 def _keep(value: S, leaves: tuple[str, ...], prefix: str) -> S:
