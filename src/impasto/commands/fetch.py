@@ -11,6 +11,7 @@ from impasto.corrupted.fetch import fetch as fetch_set
 from impasto.corrupted.published import PUBLISHED, Published
 from impasto.corrupted.stored import StoredSet
 from impasto.errors import ImpastoError
+from impasto.report.wording import plural
 from impasto.stages.command import command
 
 
@@ -34,7 +35,7 @@ def fetch(
     except ImpastoError as error:
         remedy = f"Delete {root} and run the command again."
         raise ImpastoError(error.what, where=error.where, remedy=remedy) from error
-    print(f"{root}: {len(found.names)} corruptions, every file as published")
+    print(f"{root}: {plural(len(found.names), 'corruption')}, every file as published")
 
 
 def _line(key: str, one: Published) -> str:
