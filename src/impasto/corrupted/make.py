@@ -80,6 +80,7 @@ def regenerate(folder: Path, out: Path, names: Sequence[str], planned: Manifest,
     """
     out.mkdir(parents=True, exist_ok=True)
     try:
+        # the file stays: who opened it before it is removed would lock what nobody else sees
         with FileLock(out / ".lock", timeout=0):
             current = _begin(out, planned)
             if current.layout == "npy" and not (out / "labels.npy").exists():

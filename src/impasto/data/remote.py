@@ -74,6 +74,7 @@ def download(remote: Remote, folder: Path) -> Path:
     path, part = folder / remote.name, folder / f".{remote.name}.part"
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        # the file stays: who opened it before it is removed would lock what nobody else sees
         with FileLock(folder / f".{remote.name}.lock", timeout=0):
             if not path.exists():
                 _from_mirrors(remote, part)
