@@ -26,7 +26,8 @@ def test_help_lists_every_command_in_the_order_of_the_pipeline() -> None:
 
 
 def test_no_arguments_show_the_help() -> None:
-    assert "Commands" in invoke().output
+    done = invoke()
+    assert done.exit_code == 0 and "Commands" in done.stdout and done.stderr == ""
 
 
 def test_every_stage_of_the_pipeline_is_a_command() -> None:
@@ -40,9 +41,26 @@ def test_every_command_explains_its_options(name: str) -> None:
     assert done.exit_code == 0 and "--help" in done.stdout and "Usage" in done.stdout
 
 
-def test_an_unknown_command_or_option() -> None:
-    assert invoke("trian").exit_code == 2 and "No such command 'trian'" in invoke("trian").stderr
-    assert invoke("preset", "--whatever").exit_code == 2
+@pytest.mark.parametrize(
+    ("words", "told", "place"),
+    [
+        (["trian"], "no such command 'trian'", "impasto"),
+        (["--whatever"], "no such option: --whatever", "impasto"),
+        (["preset", "--whatever"], "no such option: --whatever", "impasto preset"),
+        (["train", "--whatever"], "no such option: --whatever", "impasto train"),
+        (["preset", "a", "b"], "got unexpected extra argument", "impasto preset"),
+        (["gate"], "missing argument 'base'", "impasto gate"),
+        (["check"], "missing option '--out'", "impasto check"),
+        (["fetch", "--to"], "option '--to' requires an argument", "impasto fetch"),
+        (["corrupt", "--seed", "-1"], "invalid value for '--seed': it must be", "impasto corrupt"),
+        (["corrupt", "--table", "x"], "invalid value for '--table': 'x' is not one of 'auto',", "impasto corrupt"),
+    ],
+)
+def test_a_wrong_call_is_told_in_one_line(words: list[str], told: str, place: str) -> None:
+    done = CliRunner().invoke(app, words, prog_name="impasto")
+    assert done.exit_code == 2 and done.stdout == ""
+    assert done.stderr.startswith(f"error: {told}") and done.stderr.endswith(f" [{place}]. See `{place} --help`.\n")
+    assert done.stderr.count("\n") == 1
 
 
 def test_help_loads_nothing_heavy() -> None:

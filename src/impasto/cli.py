@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from impasto.stages.usage import OneLineCommand, one_line
+
 #: Command -> (module, one line of help). The stages come in the order of the pipeline.
 COMMANDS = {
     "check": ("impasto.stages.check", "Validate params.yaml."),
@@ -45,8 +47,18 @@ class LazyGroup(TyperGroup):
         module, text = COMMANDS[cmd_name]
         function = getattr(import_module(module), cmd_name)
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        app.command(cmd_name, help=text)(function)
+        app.command(cmd_name, cls=OneLineCommand, help=text)(function)
         return typer.main.get_command(app)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options of the group; without any word it is its help that is wanted."""
+        with one_line(ctx):
+            return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that is meant."""
+        with one_line(ctx):
+            return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the list of commands."""
@@ -57,7 +69,6 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(
     cls=LazyGroup,
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Train image classifiers that survive corruption. `dvc repro` runs the whole pipeline.",

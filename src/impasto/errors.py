@@ -1,6 +1,9 @@
-"""The one exception for what a user can mend."""
+"""The one exception for what a user can mend, and the name that was meant by a misspelt one."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class ImpastoError(Exception):
@@ -17,3 +20,10 @@ class ImpastoError(Exception):
     def __init__(self, what: str, *, where: str, remedy: str) -> None:
         self.what, self.where, self.remedy = what, where, remedy
         super().__init__(f"{what} [{where}]. {remedy}")
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like ``name``, whatever the case of either; None where none is like it."""
+    lowered = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), lowered, n=1)
+    return lowered[found[0]] if found else None

@@ -1,4 +1,4 @@
-"""Progress of long loops: a bar with rate and ETA on a terminal, plain lines elsewhere, nothing when quiet."""
+"""Progress of long loops: a bar with rate and ETA on a terminal, plain lines elsewhere, nothing when quiet; notices."""
 
 from __future__ import annotations
 
@@ -26,6 +26,12 @@ def track(total: int, label: str, unit: str = "it", start: int = 0) -> Iterator[
         yield from _bar(total, label, unit, start)
     else:
         yield from _lines(total, label, unit, start)
+
+
+def notice(text: str) -> None:
+    """Say in one line on standard error why nothing seems to happen; nothing when quiet."""
+    if not runtime().quiet:
+        print(text, file=sys.stderr, flush=True)
 
 
 def _bar(total: int, label: str, unit: str, start: int) -> Iterator[int]:

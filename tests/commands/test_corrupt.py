@@ -31,12 +31,14 @@ def invoke(*arguments: str) -> Any:
 def test_single_corruptions(root: Path) -> None:
     done = invoke("--out", "set", "--name", "fog", "--name", "contrast", "--severities", "3, 1", "--seed", "4")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout == "set: 2 corruptions of 5 images, 0 of them were there already\n"
+    assert done.stdout == "set: 2 corruptions of 5 images\n"
     found = StoredSet(root / "set")
     assert found.names == ("fog", "contrast") and found.severities == (1, 3) and found.layout == "npy"
     again = invoke("--out", "set", "--name", "fog", "--name", "pixelate", "--severities", "1,3", "--seed", "4")
-    assert again.stdout == "set: 2 corruptions of 5 images, 1 of them were there already\n"
+    assert again.stdout == "set: 2 corruptions of 5 images, 1 of them there already\n"
     assert StoredSet(root / "set").names == ("fog", "contrast", "pixelate")
+    again = invoke("--out", "set", "--name", "fog", "--severities", "1,3", "--seed", "4")
+    assert again.stdout == "set: 1 corruption of 5 images, there already\n"
 
 
 @pytest.mark.parametrize(
@@ -68,15 +70,21 @@ def test_a_set_with_frost_but_no_photographs(root: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ([], "one of --out and --gallery is needed"),
-        (["--out", "set", "--gallery", "a.png"], "one of --out and --gallery is needed"),
+        ([], "neither --out nor --gallery is given [impasto corrupt]. Name a folder for a set with --out"),
+        (["--out", "set", "--gallery", "a.png"], "--out and --gallery exclude each other"),
+        (["--out", "set", "--size", "32"], "--out makes no use of --size"),
+        (["--out", "set", "--image", "photo.png"], "--out makes no use of --image"),
+        (["--gallery", "a.png", "--severities", "1"], "--gallery makes no use of --severities"),
+        (["--gallery", "a.png", "--layout", "auto"], "--gallery makes no use of --layout"),
+        (["--gallery", "a.png", "--images", "data"], "--gallery makes no use of --images"),
         (["--out", "set", "--set", "c", "--name", "fog"], "--set and --name exclude each other"),
         (["--out", "set", "--set", "d"], "unknown set 'd' [--set]. Use one of c, c15, c-bar."),
         (["--out", "set", "--name", "fogg"], "unknown corruption 'fogg' [corruptions]. Did you mean 'fog'?"),
+        (["--out", "set", "--name", "Fog"], "unknown corruption 'Fog' [corruptions]. Did you mean 'fog'?"),
         (["--out", "set", "--name", "fog", "--severities", "1,6"], "severities '1,6' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", "1,1"], "severities '1,1' cannot be read"),
         (["--out", "set", "--name", "fog", "--severities", ""], "severities '' cannot be read"),
-        (["--out", "set", "--name", "fog", "--images", "nowhere"], "nowhere/meta.json does not exist"),
+        (["--out", "set", "--name", "fog", "--images", "nowhere"], "nowhere/meta.json does not exist [--images]. Run"),
         (["--out", "data/raw/test", "--name", "fog"], "data/raw/test holds images.npy, which impasto did not write"),
         (["--out", "data/raw/test/meta.json", "--name", "fog"], "File exists"),
         (["--gallery", "a.png", "--name", "fogg"], "Did you mean 'fog'?"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from impasto.config.all import SECTIONS, check
-from impasto.config.base import flatten, read_yaml
+from impasto.config.base import flatten, pick, read_yaml
 from impasto.config.mix import Mix
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
@@ -97,6 +98,22 @@ def test_every_leaf_refuses_a_value_of_another_kind(params: Path, leaf: str) -> 
     edit(params, change)
     with pytest.raises(ImpastoError, match=rf"{leaf} = |unknown key '{leaf}"):
         check(params)
+
+
+@pytest.mark.parametrize("value", [5, -1, 0.5, 10**30, "x", True, None, [], [0.5], ["x"], [[1]], {}])
+def test_faults_are_told_in_the_words_of_a_person(params: Path, value: Any) -> None:
+    tree = read_yaml(params)
+    for leaf in [*LEAVES, *(section.key for section in SECTIONS if section.key)]:
+        sections, name = parts(leaf)
+        spoilt = deepcopy(tree)
+        inside(spoilt, sections)[name] = value
+        for section in SECTIONS:
+            try:
+                pick(spoilt, section, params)
+            except ImpastoError as error:
+                told = error.what.partition(": ")[2].lower()
+                for word in ("valid ", "instance", "input", "tuple", "dictionary", "validation", "boolean", "string"):
+                    assert word not in told, error
 
 
 def valid() -> Iterator[tuple[str, dict[str, Any]]]:

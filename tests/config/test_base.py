@@ -153,6 +153,8 @@ def test_flat_names_in_order() -> None:
 def test_nearest() -> None:
     assert nearest("epoch", ["batch", "epochs"]) == "Did you mean 'epochs'?"
     assert nearest("q", ["b", "a"]) == "Valid here: a, b."
+    assert nearest("C", ["fog", "c", "c15"]) == "Did you mean 'c'?"
+    assert nearest("loc", ["LOG", "x"]) == "Did you mean 'LOG'?"
 
 
 @pytest.mark.parametrize("text", ["1e-3", "0.001", "1"])

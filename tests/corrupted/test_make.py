@@ -275,6 +275,14 @@ def test_other_arrays_than_labelled_images(clean: Path, file: str, array: np.nda
         plan(clean, 0, "auto", (1,), "npy")
 
 
+@pytest.mark.parametrize("name", ["meta.json", "images.npy", "labels.npy"])
+def test_a_file_of_the_clean_images_that_is_missing(clean: Path, name: str) -> None:
+    (clean / name).unlink()
+    remedy = r"Run `dvc repro download`, or name a folder with images.npy, labels.npy and meta.json\."
+    with pytest.raises(ImpastoError, match=rf"clean/{name} does not exist .--images.\. {remedy}"):
+        plan(clean, 0, "auto", (1,), "npy")
+
+
 def test_other_meta(clean: Path) -> None:
     (clean / "meta.json").write_text("{}")
     with pytest.raises(ImpastoError, match="holds no labelled images: 'classes'"):

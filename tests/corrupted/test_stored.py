@@ -153,6 +153,16 @@ def test_labels_are_held_against_the_clean_ones(tmp_path: Path) -> None:
     require_labels(folders, LABELS[::-1])
 
 
+def test_a_set_is_named_by_a_path_or_by_text(tmp_path: Path) -> None:
+    root = npy_set(tmp_path / "set", "fog")
+    for named in (root, str(root)):
+        found = StoredSet(named)
+        assert found.root == root and np.array_equal(found.open("fog", 2), blocks("fog")[N : 2 * N])
+        assert len(found.labels("fog", 2)) == N
+    with pytest.raises(ImpastoError, match="none holds no corrupted test set"):
+        StoredSet(str(tmp_path / "none"))
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "empty" / "train").mkdir(parents=True)
     for root in (tmp_path / "empty", tmp_path / "none"):
@@ -165,6 +175,7 @@ def test_what_is_asked_for_is_not_there(tmp_path: Path) -> None:
     for name, severity, told in (
         ("snow", 1, r"snow.npy does not exist"),
         ("foggy", 1, r"has no 'foggy'.*Did you mean 'fog'"),
+        ("FOG", 1, r"has no 'FOG'.*Did you mean 'fog'"),
         ("moss", 1, r"has no 'moss'.*It has fog"),
         ("fog", 6, r"has no severity 6.*It has 1, 2, 3, 4, 5"),
     ):
@@ -288,6 +299,14 @@ def test_a_broken_image_is_named(tmp_path: Path) -> None:
     shutil.rmtree(root / "fog" / "2")
     (root / "fog" / "2" / "n01").mkdir(parents=True)
     with pytest.raises(ImpastoError, match=r"fog/2 holds no images"):
+        StoredSet(root).open("fog", 2)
+
+
+@pytest.mark.parametrize("name", ["n04", "n01/test_9.JPEG"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, name: str) -> None:
+    root = folder_set(tmp_path / "set", "fog")
+    (root / "fog" / "2" / name).symlink_to(tmp_path / "gone")
+    with pytest.raises(ImpastoError, match=rf"fog/2/{name} is a link that leads nowhere"):
         StoredSet(root).open("fog", 2)
 
 

@@ -106,6 +106,33 @@ def test_a_mirror_that_cannot_be_reached(web: Web, tmp_path: Path, monkeypatch: 
     assert download(file, tmp_path).read_bytes() == BODY
 
 
+def test_every_wait_is_told(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(remote, "_PAUSE", 1.0)
+    monkeypatch.setattr("impasto.data.remote.time.sleep", waits.append)
+    url = "http://127.0.0.1:9/good"
+    with pytest.raises(ImpastoError, match=f"no connection after 0 bytes, {remote.TRIES} attempts"):
+        download(Remote("set.tar", (url,), len(BODY), MD5), tmp_path)
+    told = f"set.tar: no connection after 0 bytes of {url}; attempt {{}} of 5 in {{}} s"
+    assert capsys.readouterr().err.splitlines() == [told.format(n, 2 ** (n - 1)) for n in range(2, 6)]
+    assert waits == [2, 4, 8, 16]
+    web.drops["/good"] = [300_000]
+    download(wanted(web, "/good"), tmp_path)
+    (first, *_) = capsys.readouterr().err.splitlines()
+    assert "the connection ended early after" in first and first.endswith("/good; goes on in 1 s")
+
+
+def test_quiet_waits_are_not_told(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMPASTO_QUIET", "true")
+    web.faults["/good"] = [503]
+    download(wanted(web, "/good"), tmp_path)
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_part_of_one_mirror_is_continued_on_the_next(web: Web, tmp_path: Path) -> None:
     web.files["/twin"] = BODY
     web.drops["/good"] = [400_000] * (remote.TRIES + 1)

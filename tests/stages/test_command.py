@@ -143,6 +143,13 @@ def test_a_stage_as_a_program(params: Path) -> None:
     assert done.stderr.startswith("error: seed = -1: ") and done.stderr.count("\n") == 1
 
 
+def test_a_stage_called_in_a_wrong_way() -> None:
+    program = "impasto.stages.check"
+    done = subprocess.run([sys.executable, "-m", program, "--nope"], capture_output=True, text=True, check=False)
+    told = f"error: no such option: --nope [python -m {program}]. See `python -m {program} --help`.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
 @pytest.mark.usefixtures("record")
 def test_a_stage_as_a_command(params: Path) -> None:
     assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
@@ -251,6 +258,7 @@ def test_every_stage_of_the_repository_has_its_parameters() -> None:
         ("reference: null", "reference: no/table.csv", "evaluate.reference = 'no/table.csv' does not exist"),
         ("frost_bank: null", "frost_bank: /nowhere", "evaluate.frost_bank = '/nowhere' does not exist"),
         ("corruptions: [c]", "corruptions: [c, fogg]", "unknown corruption 'fogg' [params.yaml: evaluate.corruptions]"),
+        ("corruptions: [c]", "corruptions: [C]", "[params.yaml: evaluate.corruptions]. Did you mean 'c'?"),
         ("c_bar: [c-bar]", "c_bar: [c-bat]", "unknown corruption 'c-bat' [params.yaml: evaluate.c_bar]"),
         ("corrupted: generated", "corrupted: official", "evaluate.corrupted is official, but evaluate.root is null"),
     ],

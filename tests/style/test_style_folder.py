@@ -59,6 +59,13 @@ def test_too_few_pictures_names_both_numbers_and_the_folder(tmp_path: Path) -> N
         folder_styles(tmp_path, 9, 16, 0.0, 0)
 
 
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    _paint(tmp_path / "a", 3)
+    (tmp_path / "a" / "lost.jpg").symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(ImpastoError, match=r"a/lost\.jpg is a link that leads nowhere"):
+        folder_styles(tmp_path, 2, 16, 0.0, 0)
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImpastoError, match=r"nowhere does not exist"):
         folder_styles(tmp_path / "nowhere", 1, 16, 0.0, 0)

@@ -11,6 +11,7 @@ from impasto.corrupted.fetch import fetch as fetch_set
 from impasto.corrupted.published import PUBLISHED, Published
 from impasto.corrupted.stored import StoredSet
 from impasto.errors import ImpastoError
+from impasto.report.wording import plural
 from impasto.stages.command import command
 
 
@@ -34,9 +35,10 @@ def fetch(
     except ImpastoError as error:
         remedy = f"Delete {root} and run the command again."
         raise ImpastoError(error.what, where=error.where, remedy=remedy) from error
-    print(f"{root}: {len(found.names)} corruptions, every file as published")
+    print(f"{root}: {plural(len(found.names), 'corruption')}, every file as published")
 
 
 def _line(key: str, one: Published) -> str:
-    sizes = " + ".join(f"{archive.size / 1e9:.2f} GB" if archive.size else "?" for archive in one.archives)
-    return f"{key:16} {sizes:8} {one.title}"
+    sizes = [f"{archive.size / 1e9:.2f} GB" for archive in one.archives if archive.size]
+    told = " + ".join(sizes) if len(sizes) == len(one.archives) else "size not published"
+    return f"{key:16} {told:18} {one.title}"

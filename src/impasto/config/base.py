@@ -6,16 +6,31 @@ parameter can never influence a result without invalidating it.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, closest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+#: What a value must be, by pydantic's name of the fault; the words of the others will do. Every tuple is an interval.
+_MUST = {
+    "bool_type": "be true or false",
+    "float_type": "be a number",
+    "int_parsing_size": "be a smaller whole number",
+    "int_type": "be a whole number",
+    "list_type": "be a list",
+    "model_type": "be a section with `key: value` lines",
+    "string_type": "be text",
+    "too_short": "have {min_length} or more entries",
+    "tuple_type": "be a list of two numbers, [low, high]",
+}
 
 
 class Section(BaseModel):
@@ -115,8 +130,8 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def nearest(name: str, valid: list[str]) -> str:
     """A remedy that names the closest valid key."""
-    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    return f"Did you mean {close[0]!r}?" if close else f"Valid here: {', '.join(sorted(valid))}."
+    close = closest(name, valid)
+    return f"Did you mean {close!r}?" if close else f"Valid here: {', '.join(sorted(valid))}."
 
 
 def _keep(value: S, leaves: tuple[str, ...], prefix: str) -> S:
@@ -139,7 +154,7 @@ def _keep(value: S, leaves: tuple[str, ...], prefix: str) -> S:
 def _explain(error: ValidationError, section: type[Section], path: Path) -> ImpastoError:
     found = error.errors()
     # A misspelt key is unknown and the right one is missing; the former says more.
-    first = next((fault for fault in found if fault["type"] == "extra_forbidden"), found[0])
+    first = _whole(next((fault for fault in found if fault["type"] == "extra_forbidden"), found[0]))
     steps = [str(step) for step in first["loc"]]
     leaf = ".".join(filter(None, (section.key, *steps)))
     if first["type"] == "extra_forbidden":
@@ -148,9 +163,26 @@ def _explain(error: ValidationError, section: type[Section], path: Path) -> Impa
     if first["type"] == "missing":
         return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
     own = first["type"] == "value_error"  # raised by a section's validator, not by pydantic
-    why = str(first["ctx"]["error"]) if own else first["msg"].lower().replace("input should", "it must")
+    why = str(first["ctx"]["error"]) if own else _reason(first)
     what = why if own and isinstance(first["input"], dict) else f"{leaf} = {first['input']!r}: {why}"
     return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
+
+
+def _whole(fault: ErrorDetails) -> ErrorDetails:
+    """An end that an interval lacks or has too many is a fault of the interval."""
+    place = fault["loc"]
+    if fault["type"] == "missing" and isinstance(place[-1], int):
+        return {**fault, "type": "tuple_type", "loc": place[:-1]}
+    if fault["type"] == "too_long" and fault["ctx"]["field_type"] == "Tuple":
+        return {**fault, "type": "tuple_type"}
+    return fault
+
+
+def _reason(fault: ErrorDetails) -> str:
+    """Why a value is refused, in the words of a person."""
+    if must := _MUST.get(fault["type"]):
+        return f"it must {must.format(**fault.get('ctx', {}))}"
+    return fault["msg"].lower().replace("input should", "it must")
 
 
 def _problem(error: Exception) -> str:

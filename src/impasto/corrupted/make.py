@@ -80,6 +80,7 @@ def regenerate(folder: Path, out: Path, names: Sequence[str], planned: Manifest,
     """
     out.mkdir(parents=True, exist_ok=True)
     try:
+        # the file stays: who opened it before it is removed would lock what nobody else sees
         with FileLock(out / ".lock", timeout=0):
             current = _begin(out, planned)
             if current.layout == "npy" and not (out / "labels.npy").exists():
@@ -102,6 +103,10 @@ def load_clean(folder: Path) -> Images:
     Raises:
         ImpastoError: a file is missing, or what it holds is no set of labelled RGB images.
     """
+    for name in ("meta.json", "images.npy", "labels.npy"):
+        if not (folder / name).is_file():
+            remedy = "Run `dvc repro download`, or name a folder with images.npy, labels.npy and meta.json."
+            raise ImpastoError(f"{folder / name} does not exist", where="--images", remedy=remedy)
     try:
         clean = Images.load(folder)
         if clean.labels.ndim != 1 or not ((clean.labels >= 0) & (clean.labels < len(clean.classes))).all():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from impasto.corrupted.layout import ORDER, REMEDY, open_npy, stored
 from impasto.corrupted.published import Published, fetched, published_in
 from impasto.data.checked import fault_of
 from impasto.data.image_folder import ImageFolder
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, closest
 
 
 class StoredSet:
@@ -37,8 +37,8 @@ class StoredSet:
         ImpastoError: there is no such set.
     """
 
-    def __init__(self, root: Path, published: Published | None = None) -> None:
-        self.root = root
+    def __init__(self, root: str | os.PathLike[str], published: Published | None = None) -> None:
+        self.root = root = Path(root)
         self.made = manifest.load(root)
         self._published = None if self.made else published or published_in(root)
         self.places = stored(root)
@@ -115,8 +115,8 @@ class StoredSet:
         if name in ORDER:
             path = self.root / (name if self.layout == "folders" else f"{name}.npy")
             raise ImpastoError(f"{path} does not exist", where=str(self.root), remedy=REMEDY)
-        nearest = difflib.get_close_matches(name, self.names, n=1)
-        remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"It has {', '.join(self.names)}."
+        meant = closest(name, self.names)
+        remedy = f"Did you mean {meant!r}?" if meant else f"It has {', '.join(self.names)}."
         raise ImpastoError(f"{self.root} has no {name!r}", where=str(self.root), remedy=remedy)
 
     def _folder(self, name: str, severity: int) -> ImageFolder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from numbers import Integral
 
@@ -42,7 +41,7 @@ from impasto.corruptions.cbar_tables import CBAR_TABLES
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.sets import NAMES
 from impasto.corruptions.tables import TABLES, Parameters, table_for
-from impasto.errors import ImpastoError
+from impasto.errors import ImpastoError, closest
 
 SMALLEST_SIDE = 16
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -129,8 +128,8 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
 
 
 def _unknown(kind: str, value: str, known: tuple[str, ...]) -> ImpastoError:
-    nearest = difflib.get_close_matches(str(value), known, n=1, cutoff=0.6)
-    remedy = f"Did you mean {nearest[0]!r}?" if nearest else f"Use one of {', '.join(known)}."
+    meant = closest(str(value), known)
+    remedy = f"Did you mean {meant!r}?" if meant else f"Use one of {', '.join(known)}."
     return ImpastoError(f"unknown {kind} {value!r}", where="corruptions", remedy=remedy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,46 @@ from impasto.errors import ImpastoError
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
-def image_files(root: Path) -> list[Path]:
-    """The image files of a folder and its subfolders, sorted; hidden files and folders are left out."""
-    found = (p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(root).parts))
+def class_names(root: Path) -> list[str]:
+    """The names of the class folders of a folder, sorted; hidden ones are left out.
+
+    Raises:
+        ImpastoError: a link in it leads nowhere: it may have been a class.
+    """
+    entries = _visible(root)
+    for entry in entries:
+        _check_link(entry)
+    return [entry.name for entry in entries if entry.is_dir()]
+
+
+def image_files(root: Path, subfolders: bool = True) -> list[Path]:
+    """The image files of a folder and its subfolders, sorted; hidden files and folders are left out.
+
+    Raises:
+        ImpastoError: one of them is a link that leads nowhere.
+    """
+    found = []
+    for entry in _visible(root):
+        path = Path(entry.path)
+        if subfolders and entry.is_dir(follow_symlinks=False):
+            found += image_files(path)
+        elif path.suffix.lower() in SUFFIXES:
+            _check_link(entry)
+            found += [path] if entry.is_file() else []
+    return found
+
+
+def _visible(root: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder, in the order of names."""
+    with os.scandir(root) as found:
+        return sorted((entry for entry in found if not entry.name.startswith(".")), key=lambda entry: entry.name)
+
+
+def _check_link(entry: os.DirEntry[str]) -> None:
+    """A link to what is not there is told: nobody would notice that it is left out."""
+    if entry.is_symlink() and not Path(entry.path).exists():
+        path, remedy = Path(entry.path), "Bring back what it leads to, or remove the link."
+        raise ImpastoError(f"{path} is a link that leads nowhere", where=str(path.parent), remedy=remedy)
 
 
 def read_image(file: Path, size: int) -> np.ndarray:

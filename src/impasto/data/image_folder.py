@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from impasto.data.decode import SUFFIXES
+from impasto.data.decode import class_names, image_files
 from impasto.errors import ImpastoError
 
 
@@ -27,14 +27,15 @@ class ImageFolder:
         shape: (N, H, W, 3), as of an array.
 
     Raises:
-        ImpastoError: the folder or a class folder is missing or empty, or holds another number of images.
+        ImpastoError: the folder or a class folder is missing or empty, or holds another number of images, or a link
+            that leads nowhere.
     """
 
     def __init__(self, root: Path, counts: Mapping[str, int] | None = None) -> None:
         if not root.is_dir():
             raise _wrong(f"{root} does not exist", root)
-        self.classes = tuple(sorted(entry.name for entry in os.scandir(root) if _is_class(entry)))
-        found = {name: _images(root / name) for name in self.classes}
+        self.classes = tuple(class_names(root))
+        found = {name: image_files(root / name, subfolders=False) for name in self.classes}
         _check_counts(root, found, counts)
         self._files = [file for files in found.values() for file in files]
         self.labels = np.repeat(np.arange(len(found)), [len(files) for files in found.values()])
@@ -60,15 +61,6 @@ class ImageFolder:
                     raise _wrong(f"{chosen[place]} has {size} pixels, the first image {expected}", chosen[place])
                 pixels[place] = image
         return pixels
-
-
-def _is_class(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir() and not entry.name.startswith(".")
-
-
-def _images(folder: Path) -> list[Path]:
-    names = sorted(entry.name for entry in os.scandir(folder) if not entry.name.startswith("."))
-    return [folder / name for name in names if Path(name).suffix.lower() in SUFFIXES]
 
 
 def _check_counts(root: Path, found: Mapping[str, list[Path]], counts: Mapping[str, int] | None) -> None:

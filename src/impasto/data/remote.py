@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from impasto.data.checked import fault_of
 from impasto.errors import ImpastoError
-from impasto.progress import track
+from impasto.progress import notice, track
 
 TRIES = 5
 """Attempts on one mirror without a single new byte."""
@@ -24,6 +24,12 @@ _CHUNK = 1 << 16  # bytes; what a broken connection can cost
 _MB = 1 << 20
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 _PAUSE = 1.0  # seconds before the next attempt, doubled with each one without progress
+_REASONS = {
+    "ConnectionError": "no connection",
+    "ConnectTimeout": "no answer",
+    "ReadTimeout": "no answer",
+    "ChunkedEncodingError": "the connection ended early",
+}  # what requests raises, in words; other names say enough
 _BUSY = frozenset({408, 429, 500, 502, 503, 504})  # status codes that may be others in a moment
 
 
@@ -68,6 +74,7 @@ def download(remote: Remote, folder: Path) -> Path:
     path, part = folder / remote.name, folder / f".{remote.name}.part"
     folder.mkdir(parents=True, exist_ok=True)
     try:
+        # the file stays: who opened it before it is removed would lock what nobody else sees
         with FileLock(folder / f".{remote.name}.lock", timeout=0):
             if not path.exists():
                 _from_mirrors(remote, part)
@@ -120,11 +127,13 @@ def _complete(url: str, part: Path, remote: Remote) -> None:
         except _BrokenError as error:
             reason = str(error)
         except requests.RequestException as error:
-            reason = type(error).__name__
+            reason = _REASONS.get(type(error).__name__, type(error).__name__)
         tries = 0 if _length(part) > before else tries + 1
         if tries >= TRIES:
             raise _MirrorError(f"{reason} after {_length(part):,} bytes, {TRIES} attempts")
-        time.sleep(_PAUSE * 2**tries)
+        pause, place = _PAUSE * 2**tries, f"attempt {tries + 1} of {TRIES}" if tries else "goes on"
+        notice(f"{remote.name}: {reason} after {_length(part):,} bytes of {url}; {place} in {pause:.0f} s")
+        time.sleep(pause)
 
 
 def _receive(url: str, part: Path, remote: Remote) -> None:

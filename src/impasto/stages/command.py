@@ -20,6 +20,7 @@ from impasto.checkpoint import Resume, forget_finished
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
 from impasto.io import missing, read_json, write_record
+from impasto.stages.usage import OneLineCommand
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
 
@@ -135,7 +136,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
 def run(function: Callable[..., None]) -> None:
     """Run one command as a program: ``python -m impasto.stages.NAME``."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(function)
+    app.command(cls=OneLineCommand)(function)
     app()
 
 

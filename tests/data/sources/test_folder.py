@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from impasto.config.dataset import Dataset
-from impasto.data.decode import SUFFIXES, read_image
+from impasto.data.decode import SUFFIXES, image_files, read_image
 from impasto.data.images import Images
 from impasto.data.sources.folder import read_images, read_tree
 from impasto.data.sources.registry import fetch
@@ -237,6 +237,33 @@ def test_inner_folders_count_and_hidden_and_other_files_do_not(tmp_path: Path) -
     (tmp_path / "a" / "folder.png").mkdir()
     (tmp_path / "README.md").write_text("no class")
     assert read_tree(tmp_path, SIZE).counts() == {"a": 5, "b": 4}
+
+
+@pytest.mark.parametrize("link", ["b/lost.png", "b/inner/LOST.JPG", "c"])
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, link: str) -> None:
+    classes(tmp_path / "tree")
+    (tmp_path / "tree" / "b" / "inner").mkdir()
+    (tmp_path / "tree" / link).symlink_to(tmp_path / "gone")
+    with pytest.raises(ImpastoError, match=rf"{link} is a link that leads nowhere .*remove the link"):
+        read_tree(tmp_path / "tree", SIZE)
+
+
+def test_other_links_are_followed_or_no_images(tmp_path: Path) -> None:
+    classes(tmp_path / "tree")
+    for name in ("notes.txt", ".lost.png", ".thumbs"):
+        (tmp_path / "tree" / "b" / name).symlink_to(tmp_path / "gone")
+    (tmp_path / "tree" / ".cache").symlink_to(tmp_path / "gone")
+    (tmp_path / "tree" / "b" / "twin.png").symlink_to(tmp_path / "tree" / "a" / "a0.png")
+    (tmp_path / "tree" / "c").symlink_to(tmp_path / "tree" / "a")
+    assert read_tree(tmp_path / "tree", SIZE).counts() == {"a": 4, "b": 5, "c": 4}
+
+
+def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    for name in ("b.png", "a/z.png", "a.png", "a/b/y.png", "a-c/x.png", "B.png", "ä.png", "10.png", "9.png"):
+        put(tmp_path / name)
+    found = image_files(tmp_path)
+    assert found == sorted(found) and len(found) == 9
+    assert image_files(tmp_path, subfolders=False) == [path for path in found if path.parent == tmp_path]
 
 
 def test_a_class_without_images(tmp_path: Path) -> None:

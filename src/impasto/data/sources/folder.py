@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from impasto.config.dataset import Dataset
-from impasto.data.decode import SUFFIXES, image_files, read_image
+from impasto.data.decode import SUFFIXES, class_names, image_files, read_image
 from impasto.data.images import Images, stratified
 from impasto.errors import ImpastoError
 from impasto.progress import track
@@ -48,9 +48,10 @@ def read_tree(root: Path, size: int) -> Images:
     """Read ROOT/CLASS/** into one array; classes in alphabetical order, hidden files and folders left out.
 
     Raises:
-        ImpastoError: there are fewer than two classes, a class has no image, or an image cannot be read.
+        ImpastoError: there are fewer than two classes, a class has no image, an image cannot be read, or a link leads
+            nowhere.
     """
-    classes = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    classes = class_names(root)
     if len(classes) < 2:
         raise ImpastoError(
             f"{root} holds {'one class folder' if classes else 'no class folder'}",

@@ -1,0 +1,39 @@
+"""A command called in a wrong way is told in one line, like every other fault that the user can mend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from impasto.errors import ImpastoError
+
+#: Click's UsageError: of click itself, or of the copy of it that newer versions of Typer carry.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+@contextmanager
+def one_line(ctx: Any) -> Iterator[None]:
+    """Turn a usage error into one line on standard error and exit code 2; ``ctx`` knows what was called."""
+    try:
+        yield
+    except _UsageError as error:
+        text = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+        text = text.replace("Value error, ", "").replace("Input should", "it must")  # as Typer has them from pydantic
+        name = ctx.command_path
+        told = ImpastoError(text[:1].lower() + text[1:], where=name, remedy=f"See `{name} --help`.")
+        print(f"error: {told}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+class OneLineCommand(TyperCommand):
+    """A command whose usage errors take one line."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the options and arguments."""
+        with one_line(ctx):
+            return super().parse_args(ctx, args)
