@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from impasto.errors import ImpastoError
+from impasto.report.wording import plural
 from impasto.stages.command import command
 from impasto.tracking.experiments import record_experiments
 from impasto.tracking.push import public, sync
@@ -24,7 +25,7 @@ def track(
     """Add a row for every experiment that DVC restored from its cache, and send local runs to a server."""
     if action not in {"record", "sync"}:
         raise ImpastoError(f"unknown action {action!r}", where="impasto track", remedy="Use record or sync.")
-    print(f"{record_experiments()} rows added for experiments that ran no stage")
+    print(f"{plural(record_experiments(), 'row')} added for experiments that ran no stage")
     if action == "sync":
         server = uri or os.environ.get("MLFLOW_TRACKING_URI", "")
         if not is_server(server):
