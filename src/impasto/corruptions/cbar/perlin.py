@@ -12,7 +12,7 @@ from scipy import sparse
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.cbar.exact import Array, sparse_on_grid, to_grid
+from impasto.corruptions.exact import Array, sparse_on_grid, to_grid
 from impasto.corruptions.cbar.levels import mean_side, truncate_levels
 from impasto.corruptions.counter_rng import CounterRng
 

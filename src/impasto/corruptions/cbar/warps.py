@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.cbar.exact import Array, sparse_on_grid
+from impasto.corruptions.exact import Array, sparse_on_grid
 from impasto.corruptions.cbar.levels import mean_side, truncate_levels
 from impasto.corruptions.counter_rng import CounterRng
 
