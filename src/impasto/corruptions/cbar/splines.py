@@ -17,9 +17,9 @@ from scipy.ndimage import spline_filter1d
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.exact import Array, on_grid, sparse_on_grid, to_grid
-from impasto.corruptions.cbar.levels import truncate_levels
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.exact import Array, on_grid, sparse_on_grid, to_grid
+from impasto.corruptions.pixels import truncate_levels
 
 _ROTATIONS = 21
 _LIFT = 2.0**-14  # above the rounding of the weights: what should land on a grey level does not fall below it

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.exact import Array, sparse_on_grid
-from impasto.corruptions.cbar.levels import mean_side, truncate_levels
+from impasto.corruptions.cbar.levels import mean_side
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.exact import Array, sparse_on_grid
+from impasto.corruptions.pixels import truncate_levels
 
 _PIXELS = 2**15  # per step on the CPU, whose cache then holds the patches
 _MANY = 4  # images, from which it pays to bring the batch to the end
