@@ -27,11 +27,11 @@ def gaussian_blur(images: Tensor, sigma: float, *, dtype: torch.dtype) -> Tensor
     return _batch_first(truncate(smooth(unit(_batch_last(images), dtype), sigma)))
 
 
-def smooth(x: Tensor, sigma: float) -> Tensor:
-    """The Gaussian of :func:`gaussian_blur` on floats [C, H, W, B]."""
+def smooth(x: Tensor, sigma: float, border: str = "nearest") -> Tensor:
+    """The Gaussian of :func:`gaussian_blur` on floats [C, H, W, B], with a border as in :func:`extend`."""
     weights = gaussian_taps(sigma, int(4 * sigma + 0.5))
     for axis in (_VERTICAL, _HORIZONTAL):
-        x = _correlate(extend(x, axis, len(weights) - 1, "nearest"), axis, weights)
+        x = _correlate(extend(x, axis, len(weights) - 1, border), axis, weights)
     return x
 
 
@@ -51,16 +51,22 @@ def _batch_first(images: Tensor) -> Tensor:
 
 
 def extend(x: Tensor, axis: int, reach: int, border: str) -> Tensor:
-    """Add ``reach`` positions at both ends: the edge again (``nearest``), or mirrored about it (``reflect``)."""
+    """Add ``reach`` positions at both ends: the edge again, over and over (``nearest``), or what lies beside it.
+
+    That is mirrored about the outermost position (``reflect``), or about the border itself (``symmetric``; at most
+    the length of the axis).
+    """
     length = x.shape[axis]
     if border == "reflect" and reach >= length:
         index = torch.arange(-reach, length + reach, device=x.device).remainder_(2 * length - 2)
         return x.index_select(axis, torch.minimum(index, 2 * length - 2 - index))
     result = x.new_empty([side + 2 * reach * (each == axis) for each, side in enumerate(x.shape)])
     result.narrow(axis, reach, length).copy_(x)
-    nearest = border == "nearest"
-    before = x.narrow(axis, 0, 1) if nearest else x.narrow(axis, 1, reach).flip(axis)
-    after = x.narrow(axis, length - 1, 1) if nearest else x.narrow(axis, length - 1 - reach, reach).flip(axis)
+    if border == "nearest":
+        before, after = x.narrow(axis, 0, 1), x.narrow(axis, length - 1, 1)
+    else:
+        skipped = 1 if border == "reflect" else 0
+        before, after = (x.narrow(axis, start, reach).flip(axis) for start in (skipped, length - skipped - reach))
     result.narrow(axis, 0, reach).copy_(before)
     result.narrow(axis, reach + length, reach).copy_(after)
     return result

@@ -25,12 +25,14 @@ class Corruption:
         operation: ``operation(images[, draws], *parameters[, dtype=])``, uint8 [B, 3, H, W] to the same.
         draw: what makes its draws; None where it is deterministic.
         integer: whether it takes no working precision: it works on the bytes alone, or as precisely as its benchmark.
+        whole: whether it takes a batch of any size, and itself works on a few images at a time.
     """
 
     name: str
     operation: Operation
     draw: Draw | None
     integer: bool
+    whole: bool = False
 
     @property
     def stochastic(self) -> bool:
@@ -51,13 +53,15 @@ CATALOGUE: dict[str, Corruption] = {}
 """Every declared corruption by name, in the order of declaration."""
 
 
-def corruption(*, draw: Draw | None = None, integer: bool = False) -> Callable[[Operation], Operation]:
+def corruption(
+    *, draw: Draw | None = None, integer: bool = False, whole: bool = False
+) -> Callable[[Operation], Operation]:
     """Declare the decorated function as the corruption of its own name (see :class:`Corruption`)."""
 
     def declare(operation: Operation) -> Operation:
         name = operation.__name__
         assert name not in CATALOGUE, f"{name} is declared twice"
-        CATALOGUE[name] = Corruption(name, operation, draw, integer)
+        CATALOGUE[name] = Corruption(name, operation, draw, integer, whole)
         return operation
 
     return declare

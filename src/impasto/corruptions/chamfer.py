@@ -32,17 +32,17 @@ def chamfer_distance(marked: Tensor, limit: int) -> Tensor:
     across = _row_distance(marked, limit)
     lengths, ranks = _ranks(limit, marked.device)
     pairs = torch.nn.functional.pad(across.view(-1), (0, across.numel() % 2)).view(torch.int16).int()
-    nearest = _look_up(ranks[0], pairs, across)
+    nearest = _look_up_pairs(ranks[0], pairs, across)
     for rows in range(1, min(limit, marked.shape[0])):
         if rows % 4 == 1 and lengths[int(nearest.max())] <= rows * ONE:
             break
-        offered = _look_up(ranks[rows], pairs, across)
+        offered = _look_up_pairs(ranks[rows], pairs, across)
         torch.minimum(nearest[rows:], offered[:-rows], out=nearest[rows:])
         torch.minimum(nearest[:-rows], offered[rows:], out=nearest[:-rows])
     return lengths.index_select(0, nearest.view(-1).int()).view(nearest.shape)
 
 
-def _look_up(ranks: Tensor, pairs: Tensor, like: Tensor) -> Tensor:
+def _look_up_pairs(ranks: Tensor, pairs: Tensor, like: Tensor) -> Tensor:
     """Ranks of two neighbouring distances at a time, since a look-up costs ten times as much as a minimum."""
     return ranks.index_select(0, pairs).view(torch.uint8)[: like.numel()].view(like.shape)
 

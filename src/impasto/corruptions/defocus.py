@@ -23,6 +23,7 @@ from torch import Tensor
 
 from impasto.corruptions.blur import gaussian_taps
 from impasto.corruptions.catalogue import corruption
+from impasto.corruptions.pixels import truncate_levels
 
 Kernel = NDArray[np.floating[Any]]
 Taps = tuple[tuple[int, int, float], ...]
@@ -46,7 +47,7 @@ def defocus_blur(images: Tensor, radius: float, smoothing: float, *, dtype: torc
         levels = _by_strips(planes, radius, smoothing, dtype)
     else:
         levels = _by_transform(planes, radius, smoothing)
-    return levels.clamp_(0, 255).to(torch.int32).to(torch.uint8).view(images.shape)
+    return truncate_levels(levels).view(images.shape)
 
 
 @lru_cache(maxsize=32)

@@ -8,6 +8,7 @@ from torch import Tensor
 from impasto.corruptions import frost_bank
 from impasto.corruptions.catalogue import corruption
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.pixels import truncate_levels
 
 
 def draw_frost(rng: CounterRng, size: tuple[int, int], parameters: tuple[float, ...]) -> Tensor:
@@ -30,5 +31,4 @@ def frost(images: Tensor, places: Tensor, image: float, ice: float, scale: float
 
 def blend(images: Tensor, others: Tensor, image: float, other: float, dtype: torch.dtype) -> Tensor:
     """A weighted sum of two uint8 tensors of one shape, clipped at 255 and truncated to uint8."""
-    total = images.to(dtype).mul_(image).add_(others.to(dtype).mul_(other))
-    return total.clamp_(max=255).to(torch.int32).to(torch.uint8)
+    return truncate_levels(images.to(dtype).mul_(image).add_(others.to(dtype).mul_(other)))

@@ -18,6 +18,7 @@ from impasto.corruptions.catalogue import corruption
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.frost import blend
 from impasto.corruptions.frost_bank import Bank
+from impasto.corruptions.pixels import truncate_levels
 
 _CROP = 160  # pixels of a photograph that an image covers, for which the statistics hold
 _TEXELS = 40 * 128  # textures of a bank times their side
@@ -103,7 +104,7 @@ def _freeze(ice: Ice, scale: float, side: int, ids: Tensor) -> Tensor:
     main, tint = (_pattern(amplitude, CounterRng(streams.key(0, "frost", lane), ids)) for lane in ("main", "tint"))
     colour = torch.tensor((ice.mean, ice.main, ice.tint), dtype=torch.float64)[:, None, :, None, None]
     values = colour[0] + colour[1] * main[:, None] + colour[2] * tint[:, None]
-    return values.clamp_(0, 255).to(torch.int32).to(torch.uint8)
+    return truncate_levels(values)
 
 
 def _amplitudes(ice: Ice, scale: float, side: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""From bytes to the unit interval and back, as the benchmarks' scripts do it."""
+"""From bytes to floats and back, as the benchmarks' scripts do it."""
 
 from __future__ import annotations
 
@@ -16,4 +16,13 @@ def truncate(values: Tensor) -> Tensor:
 
     ``values`` is overwritten.
     """
-    return values.clamp_(0, 1).mul_(255).to(torch.int32).to(torch.uint8)  # through int32: three times as fast
+    return _cut(values.clamp_(0, 1).mul_(255))
+
+
+def truncate_levels(values: Tensor) -> Tensor:
+    """Clip grey levels to [0, 255] and cut off the fraction, to uint8; ``values`` is overwritten."""
+    return _cut(values.clamp_(0, 255))
+
+
+def _cut(levels: Tensor) -> Tensor:
+    return levels.to(torch.int32).to(torch.uint8)  # through int32: three times as fast

@@ -86,8 +86,10 @@ def corrupt(
     parameters = parameters_of(name, severity, table or table_for(min(images.shape[2:])))
     key, chosen = rng.key(seed, "corruption", name, severity), CATALOGUE[name]
     _keep_freed_memory()
-    ids, result = ids.to(images.device), torch.empty_like(images, memory_format=torch.contiguous_format)
-    chunk = _chunk_size(chosen, images)
+    ids, chunk = ids.to(images.device), _chunk_size(chosen, images)
+    if len(images) <= chunk:
+        return chosen(images.contiguous(), CounterRng(key, ids), parameters, work_dtype).contiguous()
+    result = torch.empty_like(images, memory_format=torch.contiguous_format)
     for start in range(0, len(images), chunk):
         part = slice(start, start + chunk)
         result[part] = chosen(images[part].contiguous(), CounterRng(key, ids[part]), parameters, work_dtype)
@@ -96,6 +98,8 @@ def corrupt(
 
 def _chunk_size(chosen: Corruption, images: Tensor) -> int:
     """Images at a time: few enough for the cache, enough that calls cost little; more where all works on bytes."""
+    if chosen.whole:
+        return len(images)
     fitting = _CHUNK_PIXELS.get(images.device.type, 2**16) // (images.shape[2] * images.shape[3])
     return max(4, 2 * fitting) if chosen.integer and not chosen.stochastic else max(2, fitting)
 

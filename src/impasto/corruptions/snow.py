@@ -12,6 +12,7 @@ from torch import Tensor, threshold_
 from impasto.corruptions.catalogue import corruption
 from impasto.corruptions.counter_rng import CounterRng
 from impasto.corruptions.motion import motion_blur
+from impasto.corruptions.pixels import truncate_levels
 from impasto.corruptions.zoom import zoom_crop, zoom_taps
 
 _ANGLE_LANE = 1
@@ -73,7 +74,7 @@ def snow(
     pale.mul_(1.5).add_(127.5).mul_(1 - blend)
     # b x + (1 - b) max(x, y) = max(x, b x + (1 - b) y)
     paler = (x * blend).add_(pale)
-    return torch.maximum(x, paler, out=x).add_(layer).clamp_(max=255).to(torch.int32).to(torch.uint8)
+    return truncate_levels(torch.maximum(x, paler, out=x).add_(layer))
 
 
 def flakes(normals: Tensor, size: tuple[int, int], mean: float, std: float, factor: float, threshold: float) -> Tensor:

@@ -7,7 +7,6 @@ order of summation can show, and a flat area keeps its grey level.
 
 from __future__ import annotations
 
-import warnings
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy import sparse
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
+from impasto.corruptions.exact import sparse_on_grid
 
 Indices = NDArray[np.int64]
 Weights = NDArray[np.floating]
@@ -30,7 +30,7 @@ def zoom_blur(images: Tensor, step: float, count: int) -> Tensor:
     batch, channels, height, width = images.shape
     pixels = images.view(batch * channels, height * width).T.contiguous().double()
     blurred = _operator(height, width, step, int(count), images.device) @ pixels
-    levels = blurred.mul_(2.0**-_WEIGHT_BITS).to(torch.int32).to(torch.uint8)
+    levels = blurred.to(torch.int32).to(torch.uint8)
     return levels.T.contiguous().view(images.shape)
 
 
@@ -64,23 +64,17 @@ def zoom_factors(step: float, count: int) -> Weights:
 
 @lru_cache(maxsize=8)
 def _operator(height: int, width: int, step: float, count: int, device: torch.device) -> Tensor:
-    """The blur times 2**44, sparse float64 of whole numbers [H W, H W]."""
-    total = sparse.identity(height * width, format="csr")
+    """The blur as a sparse float64 matrix [H W, H W]."""
+    total = sparse.eye_array(height * width, format="csr")
     for factor in zoom_factors(step, count):
         total = total + sparse.kron(_enlargement(height, factor), _enlargement(width, factor), format="csr")
     total.eliminate_zeros()
-    total.data = np.rint(total.data * (2.0**_WEIGHT_BITS / (count + 1)))
-    total.setdiag(total.diagonal() + 2.0**_WEIGHT_BITS - np.asarray(total.sum(axis=1)).ravel())
-    starts, columns, weights = (torch.from_numpy(part) for part in (total.indptr, total.indices, total.data))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        matrix = torch.sparse_csr_tensor(starts, columns, weights, total.shape, check_invariants=True)
-        return matrix.to(device)
+    return sparse_on_grid(total * (1 / (count + 1)), _WEIGHT_BITS, device, diagonal=True)
 
 
-def _enlargement(length: int, factor: float) -> sparse.csr_matrix:
+def _enlargement(length: int, factor: float) -> sparse.csr_array:
     """One enlargement along one axis, [length, length]."""
     first, weight = zoom_taps(length, factor)
     row = np.arange(length)
     entries = (np.r_[1 - weight, weight], (np.r_[row, row], np.r_[first, first + 1]))
-    return sparse.csr_matrix(entries, shape=(length, length))
+    return sparse.csr_array(entries, shape=(length, length))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from impasto.corruptions.blur import smooth
 from impasto.corruptions.catalogue import corruption
 from impasto.corruptions.cbar.levels import mean_side
 from impasto.corruptions.counter_rng import CounterRng
@@ -52,7 +53,8 @@ def caustic_refraction(images: Tensor, water: Water, severity: float, *, dtype: 
     difference.
     """
     height, width = images.shape[2:]
-    surface = pad(_soften(caustics(water, (height, width), dtype)), (1, 1, 1, 1))
+    surface = caustics(water, (height, width), dtype)[..., None]
+    surface = pad(smooth(surface, 1.0, "symmetric")[..., 0], (1, 1, 1, 1))
     down = surface[:, 2:, 1:-1] - surface[:, :-2, 1:-1]
     right = surface[:, 1:-1, 2:] - surface[:, 1:-1, :-2]
     light = (down - right).mul_(severity * 2 / 10)
@@ -99,21 +101,6 @@ def _of_sum(row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
     """Sine and cosine of row + column, [B, H, W] from [B, H, 1] and [B, 1, W]."""
     s0, c0, s1, c1 = row.sin(), row.cos(), column.sin(), column.cos()
     return torch.addcmul(s0 * c1, c0, s1), torch.addcmul(c0 * c1, s0, s1, value=-1)
-
-
-def _soften(x: Tensor) -> Tensor:
-    """A Gaussian of 1 px, cut at 4, mirrored about the edges of the image."""
-    weights = [math.exp(-0.5 * step**2) for step in range(5)]
-    total = weights[0] + 2 * sum(weights[1:])
-    for axis in (1, 2):
-        length = x.shape[axis]
-        index = torch.arange(-4, length + 4, device=x.device).remainder_(2 * length)
-        padded = x.index_select(axis, torch.minimum(index, 2 * length - 1 - index))
-        x = padded.narrow(axis, 4, length) * (weights[0] / total)
-        for step in range(4, 0, -1):
-            pair = padded.narrow(axis, 4 - step, length) + padded.narrow(axis, 4 + step, length)
-            x += pair.mul_(weights[step] / total)
-    return x
 
 
 def _refraction(down: Tensor, right: Tensor) -> Tensor:

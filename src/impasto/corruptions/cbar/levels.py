@@ -1,4 +1,4 @@
-"""Grey levels 0 to 255 as -C-bar's scripts treat them: clipped, and cut off to bytes without rounding."""
+"""What corruptions of -C-bar share: their unit of length, additive noise, and fading to white."""
 
 from __future__ import annotations
 
@@ -11,11 +11,6 @@ from torch import Tensor
 def mean_side(size: tuple[int, int]) -> float:
     """The side S that scales lengths in an image of (height, width): their geometric mean, exact for a square."""
     return float(size[0]) if size[0] == size[1] else math.sqrt(size[0] * size[1])
-
-
-def truncate_levels(values: Tensor) -> Tensor:
-    """Clip to [0, 255] and cut off the fraction, to uint8; ``values`` is overwritten."""
-    return values.clamp_(0, 255).to(torch.int32).to(torch.uint8)
 
 
 def add_noise(images: Tensor, noise: Tensor) -> Tensor:

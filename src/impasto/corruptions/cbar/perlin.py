@@ -12,9 +12,10 @@ from scipy import sparse
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.cbar.exact import Array, sparse_on_grid, to_grid
-from impasto.corruptions.cbar.levels import mean_side, truncate_levels
+from impasto.corruptions.cbar.levels import mean_side
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.exact import Array, sparse_on_grid, to_grid
+from impasto.corruptions.pixels import truncate_levels
 
 _OCTAVES = (1, 2, 4, 8, 16)
 _GRID = 24  # bits of a gradient: the sums that it enters are exact

@@ -85,7 +85,7 @@ def _light(stars: Stars, lengths: Tensor, size: tuple[int, int], exponent: float
     turn = torch.atan2(right, down).add_(math.pi)
     place = turn.mul_((stars.rays.to(dtype) / (2 * math.pi))[..., None, None])
     sector = place.to(torch.int32)
-    place -= sector
+    place.frac_()
     first, step = _between_rays(stars.rays, lengths, sector)
     light = step.mul_(place).add_(first).square_().div_((down.square() + right.square()).add_(1e-4))
     if exponent != 1:

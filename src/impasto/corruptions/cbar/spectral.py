@@ -72,8 +72,11 @@ def _noise(phases: Tensor, spectrum: str, size: torch.Size, dtype: torch.dtype) 
     numbers = phases.to(torch.complex128 if dtype == torch.float64 else torch.complex64)
     if height * width % 2:
         numbers = torch.cat((numbers, torch.ones_like(numbers[..., :1])), dim=-1)
-    hermitian = numbers.index_select(-1, places).mul_(here.to(dtype))
-    hermitian += numbers.index_select(-1, opposite).conj().mul(there.to(dtype))
+    # Looked up in the flattened batch: far quicker than along the last of several axes.
+    start = torch.arange(numbers[..., 0].numel(), device=phases.device)[:, None] * numbers.shape[-1]
+    mine, others = (numbers.view(-1).index_select(0, (each + start).view(-1)) for each in (places, opposite))
+    hermitian = mine.view(len(start), -1).mul_(here.to(numbers.dtype))
+    hermitian += others.conj_physical_().view(len(start), -1).mul_(there.to(numbers.dtype))
     noise: Tensor = torch.fft.irfft2(hermitian.view(*phases.shape[:2], width, height // 2 + 1), s=(width, height))
     return noise.transpose(-1, -2)
 

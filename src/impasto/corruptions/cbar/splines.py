@@ -1,7 +1,7 @@
 """Cubic-spline corruptions of -C-bar, as fixed linear operators: blur by rotation, and colour fringes by zoom.
 
 Mintun, Kirillov and Xie, NeurIPS 2021; resampling is that of scipy.ndimage.rotate and zoom (order 3, zero outside).
-Both work in float64 whatever precision is asked for: their sums are exact (see :mod:`.exact`).
+Both work in float64 whatever precision is asked for: their sums are exact (see :mod:`impasto.corruptions.exact`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from scipy.ndimage import spline_filter1d
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.cbar.exact import Array, on_grid, sparse_on_grid, to_grid
-from impasto.corruptions.cbar.levels import truncate_levels
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.exact import Array, on_grid, sparse_on_grid, to_grid
+from impasto.corruptions.pixels import truncate_levels
 
 _ROTATIONS = 21
 _LIFT = 2.0**-14  # above the rounding of the weights: what should land on a grey level does not fall below it

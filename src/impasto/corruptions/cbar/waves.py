@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from impasto.corruptions.catalogue import corruption
-from impasto.corruptions.cbar.levels import add_noise, mean_side, truncate_levels
+from impasto.corruptions.cbar.levels import add_noise, mean_side
 from impasto.corruptions.counter_rng import CounterRng
+from impasto.corruptions.pixels import truncate_levels
 
 _TURN = 2 * math.pi
 _MOST_ITERATIONS = 6  # of plasma

@@ -25,15 +25,18 @@ def on_grid(weights: Array, bits: int) -> Array:
     return np.asarray(rounded * 2.0**-bits)
 
 
-def sparse_on_grid(weights: sparse.csr_array, bits: int, device: torch.device) -> Tensor:
-    """Round a sparse matrix in the same way, but that the first weight takes up the loss; a torch CSR matrix."""
+def sparse_on_grid(weights: sparse.csr_array, bits: int, device: torch.device, diagonal: bool = False) -> Tensor:
+    """Round a sparse matrix in the same way; a torch CSR matrix.
+
+    The first weight of a row takes up its loss, or that on the diagonal, which must then be filled.
+    """
     weights.sum_duplicates()
     row = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     rounded = np.round(weights.data * 2.0**bits)
     missing = np.round(np.bincount(row, weights.data, weights.shape[0]) * 2.0**bits)
     missing -= np.bincount(row, rounded, weights.shape[0])
     filled = np.diff(weights.indptr) > 0
-    rounded[weights.indptr[:-1][filled]] += missing[filled]
+    rounded[weights.indices == row if diagonal else weights.indptr[:-1][filled]] += missing[filled]
     starts, columns = (torch.from_numpy(part.astype(np.int32)).to(device) for part in (weights.indptr, weights.indices))
     values = torch.from_numpy(rounded * 2.0**-bits).to(device)
     with warnings.catch_warnings():
