@@ -31,11 +31,11 @@ ARMS = (
 PAIRS = (
     ("ta", "baseline"), ("nst", "baseline"), ("syn", "baseline"), ("nst-ta", "ta"), ("syn-ta", "ta"),
     ("syn-nst", "nst"), ("syn-nst-ta", "nst-ta"), ("syn-nst-ta", "ta"), ("nst-ta", "colour-ta"), ("colour-ta", "ta"),
-    ("syn-quarter", "baseline"), ("syn-nst-ta-quarter", "nst-ta"),
+    ("nst-ta", "nst"), ("syn-quarter", "baseline"), ("syn-nst-ta-quarter", "nst-ta"),
 )  # fmt: skip
 SEEDS = range(int(os.environ.get("ABLATION_SEEDS", "5")))
 WORKERS = os.environ.get("ABLATION_WORKERS", "2")
-COLUMNS = ("arm", "clean", "clean_std", "C", "C_std", "minutes")
+COLUMNS = ("arm", "clean", "clean_std", "C", "C_std", "core_minutes")
 
 
 def main() -> None:
@@ -46,7 +46,6 @@ def main() -> None:
         if not re.search(rf"\bablation-{arm}\s.*(Queued|Running)", waiting):
             dvc("exp", "run", "--queue", "-n", f"ablation-{arm}", *settings(arm))
     if missing:
-        dvc("queue", "start", "-j", WORKERS)
         wait()
     if missing := [arm for arm in ARMS if f"ablation-{arm}" not in finished()]:
         sys.exit(f"error: no result for {', '.join(missing)}; `dvc queue logs ablation-{missing[0]}` tells why")
@@ -87,9 +86,15 @@ def base() -> str:
     return subprocess.run(["git", "rev-parse", name], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
 
 
-def wait(poll: float = 10.0) -> None:
-    """Wait until the queue holds neither a waiting nor a running task."""
-    while any(state in dvc("queue", "status") for state in ("Running", "Queued")):
+def wait(poll: float = 60.0) -> None:
+    """Keep the workers at work until the queue holds neither a waiting nor a running task.
+
+    A worker that reads a message of DVC's broker before it is wholly written ends, and asking for the status writes
+    messages: ask seldom, and replace a worker that is gone.
+    """
+    while any(state in (status := dvc("queue", "status")) for state in ("Running", "Queued")):
+        if "Queued" in status and sum(map(int, re.findall(r"(\d+) (?:active|idle)", status))) < int(WORKERS):
+            dvc("queue", "start", "-j", WORKERS)
         time.sleep(poll)
 
 
@@ -103,13 +108,13 @@ def write(revisions: dict[str, str]) -> None:
     """The table of arms and the paired differences."""
     scores = {arm: read(revisions[f"ablation-{arm}"], "metrics/evaluate.json") for arm in ARMS}
     costs = {arm: read(revisions[f"ablation-{arm}"], "metrics/time/train.json") for arm in ARMS}
-    by_arm = {arm: arm_row(scores[arm]["base"], costs[arm]["wall_seconds"]) for arm in ARMS}
+    by_arm = {arm: arm_row(scores[arm]["base"], costs[arm]["cpu_seconds"]) for arm in ARMS}
     cost = costs["baseline"]
     pairs = [difference(scores, arm, reference) for arm, reference in PAIRS]
     facts = {
         "n": scores["baseline"]["n"],
         "seeds": list(SEEDS),
-        "corruptions": scores["baseline"]["corruptions"],
+        "corruptions": scores["baseline"]["sets"]["C"],
         "severities": scores["baseline"]["severities"],
         "table": "imagenet",
         "revision": base(),
@@ -122,8 +127,8 @@ def write(revisions: dict[str, str]) -> None:
 
 
 def arm_row(base: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Mean and spread over seeds, and minutes of training per seed."""
-    row = {"minutes": round(seconds / 60 / len(base["seeds"]), 2)}
+    """Mean and spread over seeds, and core-minutes of training per seed, which other work on the cores hardly moves."""
+    row = {"core_minutes": round(seconds / 60 / len(base["seeds"]), 2)}
     for name in ("clean", "C"):
         row |= {name: base[name]["mean"], f"{name}_std": base[name]["std"]}
         row[f"{name}_seeds"] = [one[name] for one in base["seeds"].values()]

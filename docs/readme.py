@@ -55,10 +55,10 @@ def result() -> str:
 def ablation() -> str:
     """The arms, and the paired differences that answer a question."""
     table = load("ablation.json")
-    rows = ["| arm | clean | C | minutes per seed |", "|---|---|---|---|"]
+    rows = ["| arm | clean | C | core-minutes per seed |", "|---|---|---|---|"]
     for arm, row in table["arms"].items():
         cells = [f"{percent(row[name])} ± {percent(row[f'{name}_std'])}" for name in ("clean", "C")]
-        rows.append(f"| {LABELS[arm]} | {' | '.join(cells)} | {row['minutes']} |")
+        rows.append(f"| {LABELS[arm]} | {' | '.join(cells)} | {row['core_minutes']} |")
     rows += ["", "| difference, paired by seed | clean | C |", "|---|---|---|"]
     for pair in table["pairs"]:
         cells = [f"{100 * pair[n]['mean']:+.1f} {span(pair[n]['interval'], sign=True)}" for n in ("clean", "C")]
