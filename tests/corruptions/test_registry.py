@@ -52,6 +52,17 @@ def test_names_tables_and_catalogue_agree() -> None:
 
 
 @pytest.mark.parametrize("name", names())
+def test_result_has_memory_of_its_own(images: Tensor, name: str) -> None:
+    """One chunk is handed out as the operation made it."""
+    given = images[:2].flip(3).clone()
+    result = corrupt(given, name, 1, seed=4, ids=torch.arange(2))
+    assert result.is_contiguous()
+    assert result.untyped_storage().data_ptr() != given.untyped_storage().data_ptr()
+    assert result.untyped_storage().nbytes() == result.numel()
+    assert torch.equal(given, images[:2].flip(3))
+
+
+@pytest.mark.parametrize("name", names())
 def test_result_is_independent_of_the_batch(images: Tensor, name: str) -> None:
     images = images.repeat(11, 1, 1, 1)[:257]  # more than four chunks
     ids = torch.arange(257) * 3 + 2**33
