@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from impasto.commands.preset import overrides
 from impasto.io import write_csv, write_json
@@ -100,8 +101,13 @@ def wait(poll: float = 60.0) -> None:
 
 def read(revision: str, path: str) -> Any:
     """A record of an experiment (see :func:`impasto.io.write_record`)."""
-    text = subprocess.run(["git", "show", f"{revision}:{path}"], check=True, text=True, stdout=subprocess.PIPE).stdout
-    return json.loads(text)[0]
+    return json.loads(shown(revision, path))[0]
+
+
+def shown(revision: str, path: str) -> str:
+    """A file as it is in an experiment's commit."""
+    command = ["git", "show", f"{revision}:{path}"]
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
 def write(revisions: dict[str, str]) -> None:
@@ -116,7 +122,7 @@ def write(revisions: dict[str, str]) -> None:
         "seeds": list(SEEDS),
         "corruptions": scores["baseline"]["sets"]["C"],
         "severities": scores["baseline"]["severities"],
-        "table": "imagenet",
+        "table": settings_of(revisions["ablation-baseline"])["table"],
         "revision": base(),
         "hardware": f"{cost['cores']} cores ({processor()}), {cost['threads']} thread(s) an arm, {cost['device']}",
     }
@@ -124,6 +130,11 @@ def write(revisions: dict[str, str]) -> None:
     write_csv(
         Path("metrics/ablation.csv"), COLUMNS, [{"arm": a} | {k: r[k] for k in COLUMNS[1:]} for a, r in by_arm.items()]
     )
+
+
+def settings_of(revision: str) -> Any:
+    """The section ``evaluate`` of an experiment's parameters."""
+    return YAML(typ="safe", pure=True).load(shown(revision, "params.yaml"))["evaluate"]
 
 
 def arm_row(base: dict[str, Any], seconds: float) -> dict[str, Any]:

@@ -23,6 +23,9 @@ LABELS = {
 }  # fmt: skip
 
 
+TABLES = {"cifar": "CIFAR-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C, harder than CIFAR-C above"}
+
+
 def load(name: str) -> Any:
     """A committed metrics file."""
     file = ROOT / "metrics" / name
@@ -66,7 +69,7 @@ def ablation() -> str:
     return "\n".join(rows) + (
         f"\n\nAccuracy in %, mean ± standard deviation over {len(table['seeds'])} seeds; in brackets the 95 % interval "
         f"of the paired difference (Student t). C is that of {len(table['corruptions'])} corruptions of -C, at "
-        f"severities {', '.join(map(str, table['severities']))} of ImageNet-C, harder than CIFAR-C above. "
+        f"severities {', '.join(map(str, table['severities']))} of {TABLES[table['table']]}. "
         f"{table['n']:,} test images, {table['hardware']}, revision {table['revision'][:7]}."
     )
 
@@ -84,7 +87,10 @@ def times() -> str:
         f"| **all** | **{wall:.0f}** | **{cpu:.0f}** | **{max(c['peak_memory_mb'] for c in costs.values()):,}** |"
     )
     one = costs["train"]
-    return "\n".join(rows) + f"\n\n{one['cores']} cores, {one['threads']} threads, {one['device']}."
+    return "\n".join(rows) + (
+        f"\n\n{one['cores']} cores, {one['threads']} threads, {one['device']}; "
+        "check and report, a few seconds, are left out."
+    )
 
 
 def benchmarks() -> str:
@@ -196,7 +202,7 @@ def bar_table(title: str, found: dict[str, dict[str, float]]) -> str:
         f"| {title} | impasto | {' | '.join(f'{label} | ratio' for label, _ in ways.values())} |",
         "|---|---|" + "---|---|" * len(ways),
     ]
-    for name, row in found.items():
+    for name, row in sorted(found.items(), key=lambda item: item[0] == "total"):
         cells = [name, micro(1e3 * row["ours"])]
         for way, (_, ratio) in ways.items():
             cells += [micro(1e3 * row[way]), times_as(row[ratio])]

@@ -162,14 +162,14 @@ def test_a_damaged_input_names_the_remedy(tmp_path: Path, content: bytes) -> Non
     path = tmp_path / "file"
     path.write_bytes(content)
     for read in (io.read_json, io.read_npy):
-        with pytest.raises(ImpastoError, match=r"file is no .*Delete it and run `dvc repro`"):
+        with pytest.raises(ImpastoError, match=r"file is (no|truncated or no) .*Delete it and run `dvc repro`"):
             read(path)
 
 
 def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
     with (tmp_path / "a.npy").open("wb") as file:
         np.save(file, np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(ImpastoError, match="no readable"):
+    with pytest.raises(ImpastoError, match="no array"):
         io.read_npy(tmp_path / "a.npy")
     with pytest.raises(ValueError, match="allow_pickle"):
         io.write_npy(tmp_path / "b.npy", np.array([{}], dtype=object))

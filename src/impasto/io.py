@@ -123,7 +123,7 @@ def read_npy(path: Path) -> np.ndarray:
         raise missing(path) from error
     except (ValueError, EOFError, OSError) as error:
         raise ImpastoError(
-            f"{path} is no readable .npy array: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
+            f"{path} is truncated or no array: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
         ) from error
     return array
 

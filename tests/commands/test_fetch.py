@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from typer.testing import CliRunner
 
 from file_server import Web, serve
 from impasto.cli import app
 from impasto.corrupted.make import plan, regenerate
-from impasto.corrupted.published import PUBLISHED, Published
+from impasto.corrupted.published import PUBLISHED, RECORD, Published, fetched
 from impasto.corrupted.stored import StoredSet
 from impasto.data.images import Images
 from impasto.data.remote import Remote
+from impasto.io import write_json
 from tiny import CPU, pictures
 
 ARRAYS = {"fog.npy": np.zeros((50, 8, 8, 3), np.uint8), "labels.npy": np.tile(np.arange(10), 5)}
@@ -107,6 +109,25 @@ def test_two_archives_make_one_set(web: Web, root: Path) -> None:
     assert [path for path, _ in web.asked] == ["/main.tar", "/extra.tar", "/extra.tar"]
     found = StoredSet(root / "data" / "official" / "TIN-C")
     assert found.names == ("fog", "spatter") and found.origin == "official"
+
+
+@pytest.mark.parametrize("stale", [{"a.tar": "0" * 32}, {}])
+def test_a_record_of_another_archive_is_not_believed(web: Web, root: Path, stale: dict[str, str]) -> None:
+    assert invoke("cifar10-c", "--to", ".").exit_code == 0
+    write_json(root / "CIFAR-10-C" / RECORD, stale)
+    (root / "CIFAR-10-C" / "fog.npy").unlink()
+    assert not fetched(root / "CIFAR-10-C", PUBLISHED["cifar10-c"])
+    assert invoke("cifar10-c", "--to", ".").exit_code == 0 and (root / "CIFAR-10-C" / "fog.npy").exists()
+    assert fetched(root / "CIFAR-10-C", PUBLISHED["cifar10-c"])
+
+
+def test_two_at_once(web: Web, root: Path) -> None:
+    """Also while one of them unpacks: what it has not finished must not be taken for whole."""
+    (root / "data" / "official").mkdir(parents=True)
+    with FileLock(root / "data" / "official" / ".CIFAR-10-C.lock"):
+        done = invoke("cifar10-c")
+    assert done.exit_code == 2 and "another process fetches data/official/CIFAR-10-C" in done.stderr
+    assert web.asked == [] and invoke("cifar10-c").exit_code == 0
 
 
 def test_an_archive_put_there_by_hand(web: Web, root: Path) -> None:

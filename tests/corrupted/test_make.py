@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from io import BytesIO
@@ -99,12 +100,14 @@ def test_the_layout_is_that_of_the_published_set_of_the_size(clean: Path) -> Non
     assert kinds == {"auto": "npy", "cifar": "npy", "tin": "folders", "imagenet": "folders"}
 
 
-def test_many_classes_need_wider_labels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("classes", "kind"), [(256, np.uint8), (257, np.int64)])
+def test_many_classes_need_wider_labels(tmp_path: Path, classes: int, kind: type) -> None:
     pixels, _ = pictures(2)
-    names = tuple(f"{n:03}" for n in range(300))
-    Images(pixels, np.array([1, 299]), names, "made").save(tmp_path / "clean")
+    names = tuple(f"{n:03}" for n in range(classes))
+    Images(pixels, np.array([1, classes - 1]), names, "made").save(tmp_path / "clean")
     write(tmp_path / "clean", tmp_path / "set", "contrast")
-    assert np.load(tmp_path / "set" / "labels.npy").tolist() == [1, 299] * 5
+    found = np.load(tmp_path / "set" / "labels.npy")
+    assert found.dtype == kind and found.tolist() == [1, classes - 1] * 5
 
 
 @pytest.mark.parametrize("layout", ["npy", "folders"])
@@ -223,9 +226,34 @@ def test_other_images_versions_and_code_are_refused(
 def test_a_folder_with_files_of_others_is_refused(clean: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / name).write_text("precious")
+    (tmp_path / "set" / ".archive.tar.part").write_text("half a download")
     with pytest.raises(ImpastoError, match=rf"holds {name}, which impasto did not write"):
         write(clean, tmp_path / "set")
-    assert content(tmp_path / "set") | {".lock": b""} == {name: b"precious", ".lock": b""}
+    left = {name: b"precious", ".archive.tar.part": b"half a download", ".lock": b""}
+    assert content(tmp_path / "set") | {".lock": b""} == left
+
+
+@pytest.mark.parametrize(("layout", "victim"), [("npy", "fog"), ("folders", "fog"), ("npy", "labels")])
+def test_a_byte_that_was_changed_since_is_noticed(clean: Path, tmp_path: Path, layout: str, victim: str) -> None:
+    write(clean, tmp_path / "set", layout=layout)
+    file = next(n for n in sorted(content(tmp_path / "set")) if n.startswith(victim) and not n.startswith("."))
+    path = tmp_path / "set" / file
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30] + bytes([whole[-30] ^ 1]) + whole[-29:])
+    os.utime(path, (1, 1))
+    with pytest.raises(ImpastoError, match="md5"):
+        StoredSet(tmp_path / "set").verify()
+    assert write(clean, tmp_path / "set", layout=layout) == ([] if victim == "labels" else ["fog"])
+    assert path.read_bytes() == whole
+    StoredSet(tmp_path / "set").verify()
+
+
+def test_a_file_of_a_folder_that_is_gone_is_noticed(clean: Path, tmp_path: Path) -> None:
+    write(clean, tmp_path / "set", "fog", layout="folders")
+    next((tmp_path / "set" / "fog").rglob("*.JPEG")).unlink()
+    with pytest.raises(ImpastoError, match="holds"):
+        StoredSet(tmp_path / "set").verify()
+    assert write(clean, tmp_path / "set", "fog", layout="folders") == ["fog"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"seed": 0}'])

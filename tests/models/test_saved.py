@@ -73,6 +73,13 @@ def test_damaged_weights(saved: Path, content: bytes) -> None:
         load_model(saved, CPU)
 
 
+@pytest.mark.parametrize("facts", [{}, {"model": {"name": "wrn"}, "classes": ["a"]}, {"model": {}}])
+def test_a_description_of_no_model(saved: Path, facts: dict[str, object]) -> None:
+    write_json(saved / "model.json", facts)
+    with pytest.raises(ImpastoError, match=r"model.json describes no model.*Delete the folder"):
+        load_model(saved, CPU)
+
+
 @pytest.mark.parametrize("change", [{"width": 2}, {"depth": 16}])
 def test_weights_of_another_architecture(saved: Path, change: dict[str, int]) -> None:
     facts = read_json(saved / "model.json")

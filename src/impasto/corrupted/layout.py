@@ -8,6 +8,7 @@ import numpy as np
 
 from impasto.corruptions.sets import C19, C_BAR
 from impasto.errors import ImpastoError
+from impasto.io import read_npy
 
 ALIASES = {"blue_noise_sample": "blue_noise"}
 """Names of corruptions under which other generators store them."""
@@ -41,10 +42,6 @@ def open_npy(path: Path) -> np.ndarray:
         ImpastoError: it is missing, truncated or no array.
     """
     try:
-        array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
-    except FileNotFoundError as error:
-        raise ImpastoError(f"{path} does not exist", where=str(path.parent), remedy=REMEDY) from error
-    except (ValueError, EOFError, OSError) as error:
-        told = f"{path} is truncated or no array: {error}"
-        raise ImpastoError(told, where=str(path.parent), remedy=REMEDY) from error
-    return array
+        return read_npy(path)
+    except ImpastoError as error:
+        raise ImpastoError(error.what, where=str(path.parent), remedy=REMEDY) from error

@@ -18,7 +18,7 @@ from impasto.corrupted.write import write_array, write_folders, write_labels, wr
 from impasto.corruptions.registry import corrupt
 from impasto.corruptions.tables import table_for
 from impasto.data.checked import fault_of
-from impasto.data.images import Images, to_device
+from impasto.data.images import Images, read_rows, to_device
 from impasto.errors import ImpastoError
 from impasto.io import digest
 from impasto.progress import track
@@ -83,8 +83,9 @@ def regenerate(folder: Path, out: Path, names: Sequence[str], planned: Manifest,
         # the file stays: who opened it before it is removed would lock what nobody else sees
         with FileLock(out / ".lock", timeout=0):
             current = _begin(out, planned)
-            if current.layout == "npy" and not (out / "labels.npy").exists():
-                write_labels(out / "labels.npy", load_clean(folder), len(current.severities))
+            if current.layout == "npy" and not _whole(out / "labels.npy", current.labels):
+                current.labels = write_labels(out / "labels.npy", load_clean(folder), len(current.severities))
+                current.save(out)
             todo = [name for name in names if not _finished(out, current, name)]
             for place, name in enumerate(todo, start=1):
                 label = f"{name} ({place}/{len(todo)})"
@@ -122,10 +123,10 @@ def load_clean(folder: Path) -> Images:
 def _begin(out: Path, planned: Manifest) -> Manifest:
     """Go on with the set that is in ``out``, or begin one where nothing of the kind lies."""
     found = manifest.load(out)
-    for stale in out.glob(".*.part"):  # of a killed run
-        shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
     if found:
         manifest.require_same(found, planned, out)
+        for stale in out.glob(".*.part"):  # of a killed run
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         return found
     strange = [path.name for path in sorted(out.iterdir()) if not path.name.startswith(".")]
     if strange:
@@ -138,12 +139,13 @@ def _begin(out: Path, planned: Manifest) -> Manifest:
 
 def _finished(out: Path, current: Manifest, name: str) -> bool:
     part = current.corruptions.get(name)
-    if part is None:
-        return False
     if current.layout == "npy":
-        path = out / f"{name}.npy"
-        return path.is_file() and fault_of(path, part.bytes, part.md5) is None
-    return (out / name).is_dir() and manifest.measure(out / name) == (part.files, part.bytes)
+        return _whole(out / f"{name}.npy", part)
+    return part is not None and (out / name).is_dir() and manifest.measure(out / name) == part
+
+
+def _whole(path: Path, part: Part | None) -> bool:
+    return part is not None and path.is_file() and fault_of(path, part.bytes, part.md5) is None
 
 
 def _write(folder: Path, out: Path, name: str, current: Manifest, device: torch.device, label: str) -> Part:
@@ -159,14 +161,14 @@ def _blocks(
     folder: Path, name: str, current: Manifest, device: torch.device, label: str
 ) -> Iterator[tuple[int, slice, np.ndarray]]:
     """Yield (severity, rows, uint8 [B, H, W, 3]), severity by severity; an image's id is its row."""
-    n, _, height, width = load_clean(folder).pixels.shape
+    clean = load_clean(folder).pixels
+    n, _, height, width = clean.shape
     size = max(1, _BATCH_PIXELS // (height * width))
     per_severity = -(-n // size)
     for step in track(len(current.severities) * per_severity, label, "batch"):
         severity, start = current.severities[step // per_severity], step % per_severity * size
         rows = slice(start, min(start + size, n))
-        # mapped anew for each batch: pages of one map would stay, and add up to the whole set
-        pixels = to_device(Images.load(folder).pixels[rows], device)
+        pixels = to_device(read_rows(clean, rows), device)
         ids = torch.arange(rows.start, rows.stop)
         spoilt = corrupt(pixels, name, severity, current.seed, ids, current.table)
         yield severity, rows, spoilt.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ class Manifest:
         version: of impasto.
         code: digest of the corruptions' code.
         libraries: versions that decide the last bits, for the record.
+        labels: the file of the labels; None in folders, which need none.
         corruptions: what is finished.
     """
 
@@ -59,6 +60,7 @@ class Manifest:
     version: str
     code: str
     libraries: dict[str, str] = field(default_factory=dict)
+    labels: Part | None = None
     corruptions: dict[str, Part] = field(default_factory=dict)
 
     def origin(self) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def load(root: Path) -> Manifest | None:
     try:
         facts = {key: value for key, value in read_json(path).items() if key not in {"made_by", "official"}}
         facts |= {key: tuple(facts[key]) for key in ("severities", "classes", "counts")}
+        facts["labels"] = facts.get("labels") and Part(**facts["labels"])
         facts["corruptions"] = {name: Part(**part) for name, part in facts["corruptions"].items()}
         return Manifest(**facts)
     except ImpastoError as error:
@@ -92,16 +95,20 @@ def load(root: Path) -> Manifest | None:
         raise ImpastoError(f"{path} is no manifest of a set", where=str(path), remedy=remedy) from error
 
 
-def measure(folder: Path) -> tuple[int, int]:
-    """The number of files in a folder and its subfolders, and their bytes together."""
-    files = total = 0
-    for entry in os.scandir(folder):
-        if entry.is_dir():
-            inner = measure(Path(entry.path))
-            files, total = files + inner[0], total + inner[1]
-        else:
-            files, total = files + 1, total + entry.stat().st_size
-    return files, total
+def measure(root: Path) -> Part:
+    """What ROOT/SEVERITY/CLASS/ROW.JPEG hold, whichever of them are there, in the order of severities and rows."""
+    files = sorted((path for path in root.rglob("*") if path.is_file()), key=lambda path: _place(path, root))
+    md5, total = hashlib.md5(usedforsecurity=False), 0
+    for file in files:
+        content = file.read_bytes()
+        md5.update(content)
+        total += len(content)
+    return Part(len(files), total, md5.hexdigest())
+
+
+def _place(path: Path, root: Path) -> tuple[str, str]:
+    """Severity and row; rows have the same number of digits."""
+    return path.relative_to(root).parts[0], path.name
 
 
 def require_same(old: Manifest, new: Manifest, root: Path) -> None:

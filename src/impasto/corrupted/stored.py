@@ -136,10 +136,11 @@ class StoredSet:
         return found
 
     def _check_tree(self, name: str, part: manifest.Part) -> None:
-        files, size = manifest.measure(self.places[name])
-        if (files, size) != (part.files, part.bytes):
-            told = f"{self.places[name]} holds {files:,} files of {size:,} bytes, expected {part.files:,} of "
-            raise ImpastoError(f"{told}{part.bytes:,}", where=str(self.root), remedy=REMEDY)
+        found = manifest.measure(self.places[name])
+        if found != part:
+            is_, must = (f"{one.files:,} files of {one.bytes:,} bytes with md5 {one.md5}" for one in (found, part))
+            told = f"{self.places[name]} holds {is_}, expected {must}"
+            raise ImpastoError(told, where=str(self.root), remedy=REMEDY)
 
     def _array(self, name: str) -> np.ndarray:
         path = self.places[name]
@@ -168,7 +169,7 @@ class StoredSet:
     def _check_file(self, path: Path) -> None:
         """Hold a file against the checksum that it must have, if one is known."""
         size = md5 = None
-        if self.made and (part := self.made.corruptions.get(path.stem)):
+        if self.made and (part := self.made.labels if path.name == "labels.npy" else self.made.corruptions[path.stem]):
             size, md5 = part.bytes, part.md5
         elif self._published and self._published.md5:
             md5 = self._published.md5.get(path.name, "none: no such file is published")

@@ -70,10 +70,12 @@ def encode(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_labels(path: Path, clean: Images, severities: int) -> None:
+def write_labels(path: Path, clean: Images, severities: int) -> Part:
     """Write the clean labels once for each severity: uint8, as CIFAR-10-C has them, or int64 beyond 256 classes."""
     kind = np.uint8 if len(clean.classes) <= 256 else np.int64
     write_npy(path, np.tile(clean.labels, severities).astype(kind))
+    content = path.read_bytes()
+    return Part(1, len(content), hashlib.md5(content, usedforsecurity=False).hexdigest())
 
 
 def write_readme(root: Path, made: Manifest) -> None:

@@ -36,7 +36,9 @@ def sparse_on_grid(weights: sparse.csr_array, bits: int, device: torch.device, d
     missing = np.round(np.bincount(row, weights.data, weights.shape[0]) * 2.0**bits)
     missing -= np.bincount(row, rounded, weights.shape[0])
     filled = np.diff(weights.indptr) > 0
-    rounded[weights.indices == row if diagonal else weights.indptr[:-1][filled]] += missing[filled]
+    places = np.flatnonzero(weights.indices == row) if diagonal else weights.indptr[:-1][filled]
+    assert len(places) == filled.sum(), "a row with weights has none on the diagonal"
+    rounded[places] += missing[filled]
     starts, columns = (torch.from_numpy(part.astype(np.int32)).to(device) for part in (weights.indptr, weights.indices))
     values = torch.from_numpy(rounded * 2.0**-bits).to(device)
     with warnings.catch_warnings():

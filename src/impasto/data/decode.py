@@ -13,6 +13,10 @@ from impasto.errors import ImpastoError
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
+UNREADABLE = (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError)
+"""What Pillow raises for a file that is no whole image."""
+
+
 def class_names(root: Path) -> list[str]:
     """The names of the class folders of a folder, sorted; hidden ones are left out.
 
@@ -26,15 +30,18 @@ def class_names(root: Path) -> list[str]:
 
 
 def image_files(root: Path, subfolders: bool = True) -> list[Path]:
-    """The image files of a folder and its subfolders, sorted; hidden files and folders are left out.
+    """The image files of a folder and its subfolders, sorted; hidden files and folders are left out, links followed.
 
     Raises:
-        ImpastoError: one of them is a link that leads nowhere.
+        ImpastoError: one of them is a link that leads nowhere, or back to a folder around it.
     """
     found = []
     for entry in _visible(root):
         path = Path(entry.path)
-        if subfolders and entry.is_dir(follow_symlinks=False):
+        if subfolders and entry.is_dir():
+            if entry.is_symlink() and path.resolve() in (root.resolve(), *root.resolve().parents):
+                remedy = "Remove the link."
+                raise ImpastoError(f"{path} is a link back to a folder around it", where=str(root), remedy=remedy)
             found += image_files(path)
         elif path.suffix.lower() in SUFFIXES:
             _check_link(entry)
@@ -67,7 +74,7 @@ def read_image(file: Path, size: int) -> np.ndarray:
             opened.draft("RGB", (2 * size, 2 * size))  # lets a large JPEG be decoded at a fraction of its size
             upright = ImageOps.exif_transpose(opened)
             square = ImageOps.fit(_rgb(upright), (size, size), Image.Resampling.LANCZOS)
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise ImpastoError(
             f"{file} cannot be read as an image: {error}", where=str(file.parent), remedy="Replace or remove the file."
         ) from error
@@ -77,9 +84,19 @@ def read_image(file: Path, size: int) -> np.ndarray:
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I;16", "I;16L", "I;16B", "I", "F"}:
         levels = np.asarray(image, np.float64)
-        top = 65535.0 if image.mode != "F" else max(float(levels.max()), 1e-9)
-        return Image.fromarray(np.uint8(np.clip(levels / top, 0, 1) * 255)).convert("RGB")
+        if not np.isfinite(levels).all():
+            raise ValueError("it holds values that are not finite")
+        return Image.fromarray(np.uint8(np.clip(levels / _white(image.mode, levels), 0, 1) * 255)).convert("RGB")
     if "A" in image.getbands() or "transparency" in image.info:
         clear = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
     return image.convert("RGB")
+
+
+def _white(mode: str, levels: np.ndarray) -> float:
+    """The value that stands for white: 16 bits say it, 32 do not, where the least usual one that holds all is taken."""
+    if mode.startswith("I;16"):
+        return 65535.0
+    usual = (255.0, 65535.0) if mode == "I" else (1.0, 255.0, 65535.0)
+    highest = float(levels.max())
+    return next((white for white in usual if highest <= white), highest)

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from impasto.data.decode import class_names, image_files
+from impasto.data.decode import UNREADABLE, class_names, image_files
 from impasto.errors import ImpastoError
 
 
@@ -78,7 +78,7 @@ def _decode(file: Path) -> np.ndarray:
     try:
         with Image.open(file) as opened:
             return np.asarray(opened.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UNREADABLE as error:
         raise _wrong(f"{file} cannot be read as an image: {error}", file) from error
 
 

@@ -41,8 +41,12 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
     Raises:
         ImpastoError: a file is missing or damaged, or the weights do not fit the architecture.
     """
-    facts = read_json(folder / "model.json")
-    config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
+    facts, remedy = read_json(folder / "model.json"), "Delete the folder and run `dvc repro`."
+    try:
+        config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{folder / 'model.json'} describes no model"
+        raise ImpastoError(what, where=str(folder), remedy=remedy) from error
     model = build(config, len(classes), [0.0] * 3, [1.0] * 3, seed=0)  # the saved state holds the statistics
     if not (folder / "model.safetensors").exists():
         raise missing(folder / "model.safetensors")
@@ -52,6 +56,6 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
         raise ImpastoError(
             f"the weights do not fit the architecture: {str(error).splitlines()[0]}",
             where=str(folder),
-            remedy="Delete the folder and run `dvc repro`.",
+            remedy=remedy,
         ) from error
     return model.eval().to(device), config, classes

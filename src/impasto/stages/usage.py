@@ -13,7 +13,7 @@ from typer.core import TyperCommand
 from impasto.errors import ImpastoError
 
 #: Click's UsageError: of click itself, or of the copy of it that newer versions of Typer carry.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def test_any_mode_shows_what_it_holds(tmp_path: Path, mode: str) -> None:
         image = Image.fromarray(np.full((SIZE, SIZE), 128 * 257, np.uint16)).convert(mode)
         wanted = np.full(3, 128)
     elif mode == "F":
-        image, wanted = Image.fromarray(np.full((SIZE, SIZE), 0.3, np.float32)), np.full(3, 255)
+        image, wanted = Image.fromarray(np.full((SIZE, SIZE), 0.3, np.float32)), np.full(3, 76)
     elif mode == "1":
         image, wanted = Image.new("1", (SIZE, SIZE), 1), np.full(3, 255)
     else:
@@ -256,6 +256,32 @@ def test_other_links_are_followed_or_no_images(tmp_path: Path) -> None:
     (tmp_path / "tree" / "b" / "twin.png").symlink_to(tmp_path / "tree" / "a" / "a0.png")
     (tmp_path / "tree" / "c").symlink_to(tmp_path / "tree" / "a")
     assert read_tree(tmp_path / "tree", SIZE).counts() == {"a": 4, "b": 5, "c": 4}
+
+
+def test_linked_folders_count_and_circles_are_named(tmp_path: Path) -> None:
+    tree = classes(tmp_path / "tree")
+    classes(tmp_path / "more", ("x",), n=3)
+    (tree / "b" / "more").symlink_to(tmp_path / "more" / "x")
+    assert len(read_tree(tree, SIZE)) == 4 + 7
+    (tree / "b" / "around").symlink_to(tree)
+    with pytest.raises(ImpastoError, match="b/around is a link back to a folder around it"):
+        image_files(tree / "b")
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
+def test_floats_and_wide_integers_are_scaled_by_the_usual_whites(tmp_path: Path, white: float) -> None:
+    """Not by the brightest pixel: a dark image stays dark."""
+    for kind in (np.float32, np.int32):
+        if white > 1 or kind is np.float32:
+            levels = np.full((SIZE, SIZE), 0.6 * white, kind)
+            expect(put(tmp_path / f"{kind.__name__}.tiff", Image.fromarray(levels)), np.full(3, 153), 1)
+
+
+def test_values_that_are_no_numbers(tmp_path: Path) -> None:
+    levels = np.full((SIZE, SIZE), 0.5, np.float32)
+    levels[0, 0] = np.nan
+    with pytest.raises(ImpastoError, match="a.tiff cannot be read as an image: it holds values that are not finite"):
+        read_image(put(tmp_path / "a.tiff", Image.fromarray(levels)), SIZE)
 
 
 def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
