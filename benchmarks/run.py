@@ -10,7 +10,17 @@ from pathlib import Path
 
 from impasto.io import read_json, write_json
 
-NAMES = ("trivial_augment", "stylise", "frechet_curve", "epoch", "select_pool", "corruptions", "cbar", "evaluate")
+NAMES = (
+    "trivial_augment",
+    "pnorm_noise",
+    "stylise",
+    "frechet_curve",
+    "epoch",
+    "select_pool",
+    "corruptions",
+    "cbar",
+    "evaluate",
+)
 OUT = Path("metrics/benchmarks.json")
 
 
