@@ -1,12 +1,15 @@
-"""The training loss against its formula."""
+"""The training losses against their formulas."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.special import rel_entr
 from torch import Tensor
 
-from impasto.losses import cross_entropy
+from impasto.augment import views
+from impasto.losses import consistent_cross_entropy, cross_entropy, jensen_shannon
 
 LOGITS = 3 * torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(16) % 5
@@ -54,3 +57,62 @@ def test_gradient_is_probability_minus_target() -> None:
     cross_entropy(logits, LABELS, 0.1).backward()
     expected = (LOGITS.softmax(1) - (0.9 * torch.eye(5)[LABELS] + 0.02)) / 16
     torch.testing.assert_close(logits.grad, expected)
+
+
+def three_views(spread: float = 3.0, n: int = 16) -> Tensor:
+    return views.stack(list(spread * torch.randn(3, n, 5, generator=torch.Generator().manual_seed(2))))
+
+
+@pytest.mark.parametrize("spread", [0.1, 3.0, 12.0])
+def test_jensen_shannon_is_the_mean_relative_entropy_to_the_mean(spread: float) -> None:
+    logits = three_views(spread)
+    odds = np.exp(views.split(logits).double().numpy())
+    p = odds / odds.sum(2, keepdims=True)
+    wanted = rel_entr(p, np.clip(p.mean(0), 1e-7, 1)).sum(2).mean()
+    assert jensen_shannon(logits).item() == pytest.approx(wanted, rel=2e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_jensen_shannon_of_equal_views_is_zero_and_of_certain_contradictions_log_v(count: int) -> None:
+    assert jensen_shannon(LOGITS.repeat(count, 1), count).abs() < 1e-6
+    certain = 200 * torch.eye(5)[:count]
+    assert jensen_shannon(certain, count).item() == pytest.approx(np.log(count), rel=1e-5)
+
+
+def test_the_mixture_is_clamped() -> None:
+    logits = torch.tensor([[0.0, -20.0], [0.0, -20.0]])  # 2e-9 in both: equal views, but below the clamp
+    p = logits[0].double().softmax(0).numpy()
+    wanted = rel_entr(p, np.clip(p, 1e-7, 1)).sum()
+    assert wanted < -7e-9
+    assert jensen_shannon(logits, 2).item() == pytest.approx(wanted, abs=1e-10)
+
+
+def test_jensen_shannon_has_no_order_of_views_and_a_finite_gradient_for_certain_ones() -> None:
+    logits = three_views()
+    turned = views.stack(list(views.split(logits).flip(0)))
+    torch.testing.assert_close(jensen_shannon(turned), jensen_shannon(logits))
+    certain = (1e4 * three_views()).requires_grad_()
+    jensen_shannon(certain).backward()
+    assert certain.grad is not None and certain.grad.isfinite().all()
+
+
+def test_the_clean_view_alone_meets_the_labels() -> None:
+    logits = three_views()
+    clean, weight = logits[:16], 5.0
+    wanted = cross_entropy(clean, LABELS, 0.1) + weight * jensen_shannon(logits)
+    torch.testing.assert_close(consistent_cross_entropy(logits, LABELS, 0.1, weight=weight), wanted)
+    twelve = cross_entropy(clean, LABELS) + 12 * jensen_shannon(logits)
+    torch.testing.assert_close(consistent_cross_entropy(logits, LABELS), twelve)
+    soft = 0.5 * (torch.eye(5)[LABELS] + torch.eye(5)[LABELS.flip(0)])
+    torch.testing.assert_close(consistent_cross_entropy(logits, soft, 0.1, weight=0.0), cross_entropy(clean, soft, 0.1))
+
+
+def test_half_precision_views_are_widened() -> None:
+    half = three_views().bfloat16()
+    assert jensen_shannon(half).dtype == torch.float32 and jensen_shannon(half) == jensen_shannon(half.float())
+
+
+@pytest.mark.parametrize(("rows", "count"), [(16, 3), (15, 2), (4, 1)])
+def test_rows_that_are_not_whole_views_are_refused(rows: int, count: int) -> None:
+    with pytest.raises(ValueError, match="views"):
+        consistent_cross_entropy(torch.zeros(rows, 5), LABELS[:4], views=count)

@@ -1,4 +1,4 @@
-"""The training loss."""
+"""The training losses."""
 
 from __future__ import annotations
 
@@ -20,3 +20,48 @@ def cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> Te
         Scalar float32 tensor, nats.
     """
     return functional.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
+
+
+def jensen_shannon(logits: Tensor, views: int = 3) -> Tensor:
+    """How far the predictions for the views of an image lie apart (Hendrycks et al., AugMix, ICLR 2020).
+
+    The mean over images and views of KL(p_v || M), where p_v are a view's probabilities and M is their mean over the
+    views, clamped to [1e-7, 1].
+
+    Args:
+        logits: (V * N, K), row v * N + i for view v of image i (``augment.views``); widened to float32 first.
+        views: V, at least 2.
+
+    Returns:
+        Scalar float32 tensor, nats; 0 for equal views, at most ln V.
+
+    Raises:
+        ValueError: the rows do not divide by the number of views.
+    """
+    if views < 2 or len(logits) % views:
+        raise ValueError(f"{len(logits)} rows are not {views} views")
+    logs = functional.log_softmax(logits.float(), dim=1).unflatten(0, (views, -1))
+    mixture = logs.exp().mean(0).clamp(1e-7, 1).log()
+    return functional.kl_div(mixture.expand_as(logs), logs, reduction="sum", log_target=True) / len(logits)
+
+
+def consistent_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float = 0.0, *, weight: float = 12.0, views: int = 3
+) -> Tensor:
+    """Cross-entropy of the clean view plus ``weight`` times the Jensen-Shannon divergence of all views.
+
+    Args:
+        logits: (V * N, K), the clean view in the first N rows.
+        targets: of the N images, as in ``cross_entropy``.
+        smoothing: likewise; it acts on the cross-entropy alone.
+        weight: 12 in AugMix and in Siedel et al. (arXiv 2512.15675).
+        views: V.
+
+    Returns:
+        Scalar float32 tensor, nats.
+
+    Raises:
+        ValueError: the rows do not divide by the number of views.
+    """
+    divergence = jensen_shannon(logits, views)
+    return cross_entropy(logits[: len(logits) // views], targets, smoothing) + weight * divergence

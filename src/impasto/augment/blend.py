@@ -1,53 +1,44 @@
-"""Brightness, colour, contrast and sharpness of TrivialAugment: blends of an image with a duller one.
+"""Brightness, colour, contrast and sharpness of TrivialAugment and AugMix: blends of an image with a duller one.
 
-The result is ratio * image + (1 - ratio) * dull, clamped to 0..255 and truncated. Ratios run from 0.01 to 1.99;
-those above 1 push the image away from its dull version. The arithmetic is float32 in torchvision's order, so that
-the truncated results are equal.
+The result is ratio * image + (1 - ratio) * dull, clamped to 0..255 and truncated. Ratios run from 0.01 to 1.99 in
+TrivialAugment and from 0.1 to 1.9 in AugMix; those above 1 push the image away from its dull version. The arithmetic
+is float32 in torchvision's order, so that the truncated results are equal.
 """
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 
-from impasto.augment.levels import signed, to_bytes
+from impasto.augment.levels import Tables, to_bytes
 
 
-def brightness(images: Tensor, level: Tensor) -> Tensor:
-    """Blend with black. Images uint8 [n, 3, H, W], level int64 [n] from 0 to 61; the same for its siblings below."""
-    return _blend(images, torch.zeros((), device=images.device), level)
+def brightness(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
+    """Blend with black. Images uint8 [n, 3, H, W], level int64 [n] into ``tables``; the same for its siblings below."""
+    return _blend(images, torch.zeros((), device=images.device), level, tables)
 
 
-def color(images: Tensor, level: Tensor) -> Tensor:
+def color(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
     """Blend with the grey version."""
-    return _blend(images, _grey(images), level)
+    return _blend(images, _grey(images), level, tables)
 
 
-def contrast(images: Tensor, level: Tensor) -> Tensor:
+def contrast(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
     """Blend with the image's mean grey."""
     mean = _grey(images).float().mean((1, 2, 3), keepdim=True)  # float32 sums are exact up to 256 x 256
-    return _blend(images, mean, level)
+    return _blend(images, mean, level, tables)
 
 
-def sharpness(images: Tensor, level: Tensor) -> Tensor:
+def sharpness(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
     """Blend with a smoothed version; images below 3 px in height or width stay as they are."""
     if min(images.shape[-2:]) <= 2:
         return images
-    return _blend(images, _smooth(images), level)
+    return _blend(images, _smooth(images), level, tables)
 
 
-def _blend(images: Tensor, dull: Tensor, level: Tensor) -> Tensor:
-    ratio, rest = _ratios(images.device)[:, level].view(2, -1, 1, 1, 1)
+def _blend(images: Tensor, dull: Tensor, level: Tensor, tables: Tables) -> Tensor:
+    ratio, rest = tables.ratios[:, level].view(2, -1, 1, 1, 1)
     return to_bytes((ratio * images).add_(rest * dull))
-
-
-@cache
-def _ratios(device: torch.device) -> Tensor:
-    """Ratio and one minus ratio of each level, rounded from float64 as torch rounds a scalar; float32 [2, 62]."""
-    ratio = 1.0 + signed(0.99).double()
-    return torch.stack([ratio, 1.0 - ratio]).to(device, torch.float32)
 
 
 def _grey(images: Tensor) -> Tensor:

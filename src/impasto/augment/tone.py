@@ -1,30 +1,29 @@
-"""Posterize, solarize, auto-contrast and equalize of TrivialAugment: each value goes through a curve of its own image.
+"""Posterize, solarize, auto-contrast and equalize of TrivialAugment and AugMix: each value goes through a curve.
 
-Images are uint8 [n, 3, H, W], levels int64 [n] from 0 to 61; results equal torchvision's for uint8 tensors.
+Every image has a curve of its own. Images are uint8 [n, 3, H, W], levels int64 [n] into ``tables``; results equal
+torchvision's for uint8 tensors.
 """
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 
-from impasto.augment.levels import BINS, to_bytes
+from impasto.augment.levels import Tables, to_bytes
 
 
-def posterize(images: Tensor, level: Tensor) -> Tensor:
-    """Keep the 8 (bin 0) to 2 (bin 30) highest bits."""
-    return images & _bit_masks(images.device)[level].view(-1, 1, 1, 1)
+def posterize(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
+    """Keep the highest bits: 8 (first bin) to 2 (last) in TrivialAugment, 4 to none in AugMix."""
+    return images & tables.masks[level].view(-1, 1, 1, 1)
 
 
-def solarize(images: Tensor, level: Tensor) -> Tensor:
-    """Invert the values at or above a threshold that falls from 255 (bin 0) to 0 (bin 30)."""
-    thresholds = _thresholds(images.device)[level].view(-1, 1, 1, 1)
+def solarize(images: Tensor, level: Tensor, tables: Tables) -> Tensor:
+    """Invert the values at or above a threshold that falls from 255 (first bin) to 0 (last)."""
+    thresholds = tables.thresholds[level].view(-1, 1, 1, 1)
     return images ^ -(images >= thresholds).view(torch.uint8)  # -1 is 255: all bits flip
 
 
-def auto_contrast(images: Tensor, _level: Tensor) -> Tensor:
+def auto_contrast(images: Tensor, _level: Tensor, _tables: Tables) -> Tensor:
     """Stretch each channel to 0..255; a channel of one value stays as it is."""
     low = images.amin((2, 3), keepdim=True).float()
     high = images.amax((2, 3), keepdim=True).float()
@@ -33,7 +32,7 @@ def auto_contrast(images: Tensor, _level: Tensor) -> Tensor:
     return to_bytes((images - low.masked_fill(flat, 0.0)).mul_(scale))
 
 
-def equalize(images: Tensor, _level: Tensor) -> Tensor:
+def equalize(images: Tensor, _level: Tensor, _tables: Tables) -> Tensor:
     """Spread each channel's values evenly over 0..255.
 
     The step is the number of pixels below the channel's highest value, divided by 255. A channel whose step is
@@ -50,16 +49,3 @@ def equalize(images: Tensor, _level: Tensor) -> Tensor:
     identity = torch.arange(256, device=images.device)
     curve = torch.where(step == 0, identity, curve).to(torch.uint8)
     return curve.gather(2, values).view(images.shape)
-
-
-@cache
-def _bit_masks(device: torch.device) -> Tensor:
-    """The bits that each level keeps; uint8 [62]."""
-    dropped = (torch.arange(BINS) / 5).round().int().repeat(2)
-    return (256 - 2**dropped).to(device, torch.uint8)
-
-
-@cache
-def _thresholds(device: torch.device) -> Tensor:
-    """The lowest value that each level inverts; uint8 [62]."""
-    return torch.linspace(255.0, 0.0, BINS).ceil().repeat(2).to(device, torch.uint8)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from impasto.augment import blend, tone, warp
-from impasto.augment.levels import BINS
+from impasto.augment.levels import BINS, Tables, tables
 
 
 class Op(IntEnum):
@@ -39,7 +39,7 @@ class Op(IntEnum):
 
 
 # The five geometric operations share one gather; every other one is a group of its own. Identity needs none.
-_SINGLE: dict[Op, Callable[[Tensor, Tensor], Tensor]] = {
+_SINGLE: dict[Op, Callable[[Tensor, Tensor, Tables], Tensor]] = {
     Op.BRIGHTNESS: blend.brightness,
     Op.COLOR: blend.color,
     Op.CONTRAST: blend.contrast,
@@ -93,18 +93,50 @@ def apply(images: Tensor, draws: TrivialDraws) -> Tensor:
     Raises:
         ValueError: the images are not a uint8 RGB batch, or there is not one draw per image.
     """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) != len(draws.op):
-        raise ValueError(f"{images.dtype} {tuple(images.shape)} with {len(draws.op)} draws; uint8 [n, 3, H, W] needed")
-    order = draws.op.argsort(stable=True)
-    ends = draws.op.bincount(minlength=len(Op)).cumsum(0).tolist()
+    check(images, len(draws.op))
+    order, ends = group(draws.op)
     level = draws.bin + BINS * (draws.sign < 0)
     plan = torch.stack([order, order.argsort(), draws.op[order] - Op.SHEAR_X, level[order]])
     order, back, motion, level = plan.to(images.device, non_blocking=True)
+    levels = tables(BINS, 0.99, (8, 2), images.device)
+    return transform(images.index_select(0, order), ends, motion, level, levels, warp.move).index_select(0, back)
 
-    images = images.index_select(0, order)
+
+def check(images: Tensor, draws: int) -> None:
+    """Raise ValueError unless ``images`` is uint8 [draws, 3, H, W]."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) != draws:
+        raise ValueError(f"{images.dtype} {tuple(images.shape)} with {draws} draws; uint8 [n, 3, H, W] needed")
+
+
+def group(op: Tensor) -> tuple[Tensor, list[int]]:
+    """The order that sorts operations (int64 [n], on the CPU), and where each operation's group then ends."""
+    return op.argsort(stable=True), op.bincount(minlength=len(Op)).cumsum(0).tolist()
+
+
+def transform(
+    images: Tensor,
+    ends: list[int],
+    motion: Tensor,
+    level: Tensor,
+    levels: Tables,
+    move: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Tensor:
+    """Transform images that lie sorted by operation, group by group.
+
+    Args:
+        images: uint8 [n, 3, H, W], sorted by operation.
+        ends: one past each operation's last image, from ``group``.
+        motion: int64 [n], the operation counted from ``Op.SHEAR_X``; read for the geometric operations only.
+        level: int64 [n], the magnitude's bin and sign in one number.
+        levels: what the levels mean to the operations that do not move pixels.
+        move: the five geometric operations, a function of images, motion and level.
+
+    Returns:
+        uint8 [n, 3, H, W] in the order of ``images``.
+    """
     still, moved = slice(0, ends[Op.IDENTITY]), slice(ends[Op.IDENTITY], ends[Op.ROTATE])
-    groups = [images[still], warp.move(images[moved], motion[moved], level[moved])]
-    for op, transform in _SINGLE.items():
+    groups = [images[still], move(images[moved], motion[moved], level[moved])]
+    for op, single in _SINGLE.items():
         rows = slice(ends[op - 1], ends[op])
-        groups.append(transform(images[rows], level[rows]))
-    return torch.cat(groups).index_select(0, back)
+        groups.append(single(images[rows], level[rows], levels))
+    return torch.cat(groups)
