@@ -12,6 +12,7 @@ from closure import SOURCE, closure, imports
 LAYERS = [
     ("errors", "workspace", "io", "rng", "runtime", "progress", "precision", "picture", "config"),
     ("data.images", "data.decode", "data.stream", "data.remote", "data.checked", "data.archive", "data.image_folder",
+     "data.members", "data.pickled", "data.pinned",
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",
      "corrupted.agreement", "corrupted.make", "corrupted.write",
      "gallery", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),

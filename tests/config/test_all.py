@@ -126,6 +126,10 @@ def valid() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "an interval of one point", {"alpha_s": [0.5, 0.5]}
     yield "all of the pool", {"synthetic": {"pool": 4000, "count": 4000, "keep": 1.0}}
     yield "a folder", {"dataset": {"name": "folder", "root": "somewhere", "size": 224}}
+    yield "an official archive, downloaded", {"dataset": {"name": "cifar100", "root": None}}
+    yield "an official archive at hand", {"dataset": {"name": "tiny_imagenet", "root": "somewhere", "size": 64}}
+    yield "a published pool", {"dataset": {"name": "cifar10"}, "synthetic": {"source": "npz", "root": "edm-cifar10"}}
+    yield "an npz file of one's own", {"synthetic": {"source": "npz", "root": "edm-cifar10/mine.npz"}}
     yield "no fine-tuning", {"finetune": {"stages": []}}
     yield "all blocks open", {
         "finetune": {"stages": [{"open": 5, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"}]}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ruamel.yaml import YAML
 
-from impasto.config.base import load
-from impasto.report.recipe import Recipe, sentence
+from impasto.config.base import load, parse
+from impasto.config.dataset import NATIVE, Dataset
+from impasto.report.findings import RIGHTS
+from impasto.report.recipe import Recipe, sentence, subject
 from impasto.report.wording import decimal, duration, extent, listed, literal, memory, plural, ranged, share
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
+DATASET = {"name": "digits", "root": None, "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
 DEFAULT = {
     "seeds": [0], "lambda": 0.5, "lambda_o": 0.2, "lambda_s": 0.5, "dataset.name": "digits", "style.method": "adain",
     "style.bank": "procedural", "balance.strength": 0.0, "augment.trivial": True, "model.depth": 10, "model.width": 2,
@@ -84,3 +87,14 @@ def test_lists() -> None:
 
 def test_markdown_shows_a_name_as_it_is() -> None:
     assert literal("a|b*c_d\n<e>") == r"a\|b\*c\_d \<e\>"
+
+
+def test_every_dataset_is_called_by_its_name_and_has_its_rights(tmp_path: Path) -> None:
+    names = get_args(Dataset.model_fields["name"].annotation)
+    assert set(RIGHTS) == set(names)
+    for name in set(names) - {"folder"}:
+        size = NATIVE.get(name, 32)
+        assert subject(parse({**DATASET, "name": name, "size": size}, Dataset, PARAMS)) != "images of "
+    folder = parse({**DATASET, "name": "folder", "root": "my/pictures"}, Dataset, PARAMS)
+    assert subject(folder) == "images of pictures"
+    assert "3,500 images of CIFAR-10" in told(tmp_path, dataset__name="cifar10")

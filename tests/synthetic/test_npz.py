@@ -37,7 +37,7 @@ def test_equals_numpy(write: Callable[..., None], chunk: int, tmp_path: Path, mo
 def test_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(npz, "_CHUNK", 64)
     n = 40_000
-    image, label = np.zeros((n, 8, 8, 3), np.uint8), np.zeros(n, np.uint8)
+    image, label = np.zeros((n, 8, 8, 3), np.uint8), np.arange(n, dtype=np.uint8) % 3
     np.savez(tmp_path / "pool.npz", image=image, label=label)
     tracemalloc.start()
     convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool")
@@ -58,6 +58,8 @@ BAD = [
     (lambda a: a | {"label": a["label"] + 1}, "labels from 1 to 3, but the dataset has 3 classes"),
     (lambda a: a | {"label": a["label"] - 1}, "labels from -1 to 1"),
     (lambda a: a | {"label": a["label"].astype(object)}, "label is object"),
+    (lambda a: a | {"label": np.where(a["label"] == 1, 0, a["label"])}, r"no image of class 'b' \(label 1\)"),
+    (lambda a: {"image": a["image"][:0], "label": a["label"][:0]}, r"no image of class 'a' \(label 0\)"),
 ]
 
 
@@ -67,6 +69,20 @@ def test_faults_are_named(spoil: Callable[..., dict[str, np.ndarray]], message: 
     with pytest.raises(ImpastoError, match=message):
         convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool")
     assert not (tmp_path / "pool" / "meta.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "even", "message"),
+    [(51, False, "has 50 images, expected 51"), (50, True, r"has \d+ images of class '[bc]', but \d+ of class 'a'")],
+)
+def test_published_counts(count: int, even: bool, message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "pool.npz", **arrays())
+    with pytest.raises(ImpastoError, match=message):
+        convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool", count, even)
+    assert not (tmp_path / "pool").exists()
+    np.savez(tmp_path / "even.npz", image=arrays(48)["image"], label=np.sort(np.arange(48) % 3))
+    convert_npz(tmp_path / "even.npz", LIKE, tmp_path / "pool", 48, True)
+    assert set(Images.load(tmp_path / "pool").counts().values()) == {16}
 
 
 def test_damaged_and_missing_files(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from impasto.config.mix import Mix
 from impasto.config.model import BLOCKS, Model
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
-from impasto.config.synthetic import Synthetic
+from impasto.config.synthetic import POOLS, Synthetic
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
 
@@ -62,7 +62,7 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         assert isinstance(value, section)
         return value
 
-    for rule in (_roots, _sources, _sizes, _blocks):
+    for rule in (_roots, _pools, _sources, _sizes, _blocks):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
 
@@ -78,6 +78,14 @@ def _roots(of: Of) -> Fault:
         if (kind in {"folder", "npz", "official"}) != bool(root):
             state = f"{section}.root is {root!r}" if root else f"{section}.root is null"
             return f"{key} is {kind}, but {state}", f"Change {key} or {section}.root: only a folder or a file has one."
+    return None
+
+
+def _pools(of: Of) -> Fault:
+    root, name = of(Synthetic).root, of(Dataset).name
+    if of(Synthetic).source == "npz" and root in POOLS and POOLS[root] != name:
+        what = f"synthetic.root is {root}, but dataset.name is {name}"
+        return what, f"Set dataset.name to {POOLS[root]}, whose classes these images show, or name other images."
     return None
 
 

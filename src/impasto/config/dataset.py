@@ -8,16 +8,21 @@ from pydantic import Field, model_validator
 
 from impasto.config.base import Section
 
+NATIVE = {"cifar10": 32, "cifar100": 32, "tiny_imagenet": 64}
+"""Height and width of the images of datasets that are never resized, px: their -C sets have no other size."""
+
 
 class Dataset(Section):
     """Which original images, at what size, and how they are divided."""
 
     key: ClassVar[str] = "dataset"
-    name: Literal["digits", "folder"] = Field(
-        description="digits: 5,000 real MNIST images in seeded colours, out of an installed package; folder: yours"
+    name: Literal["digits", "cifar10", "cifar100", "tiny_imagenet", "folder"] = Field(
+        description="digits: 5,000 real MNIST images in seeded colours, out of an installed package; cifar10, "
+        "cifar100, tiny_imagenet: their authors' archives, downloaded; folder: yours"
     )
     root: str | None = Field(
-        description="folder: directory with train/ and test/, or one tree of class folders; else null"
+        description="folder: directory with train/ and test/, or one tree of class folders; cifar10, cifar100, "
+        "tiny_imagenet: where the archive is or goes, null is data/official; digits: null"
     )
     size: int = Field(ge=16, le=512, multiple_of=4, description="height and width of the images, px")
     test: float = Field(
@@ -36,4 +41,6 @@ class Dataset(Section):
             raise ValueError("dataset.root is set, but dataset.name is digits: for your images set it to folder")
         if self.name == "digits" and self.size < 28:
             raise ValueError(f"dataset.size is {self.size}, but digits have 28 px")
+        if self.size != NATIVE.get(self.name, self.size):
+            raise ValueError(f"dataset.size is {self.size}, but {self.name} has {NATIVE[self.name]} px")
         return self

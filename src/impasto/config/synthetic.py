@@ -8,6 +8,9 @@ from pydantic import Field
 
 from impasto.config.base import Section
 
+POOLS = {"edm-cifar10": "cifar10", "edm-cifar100": "cifar100", "edm-tiny-imagenet": "tiny_imagenet"}
+"""Published pools that ``synthetic.root`` may name, and the dataset whose classes each one shows."""
+
 
 class Generator(Section):
     """The diffusion model that is fitted on the training split, and its sampler (Karras et al. 2022)."""
@@ -32,7 +35,10 @@ class Synthetic(Section):
     source: Literal["generator", "npz", "folder", "none"] = Field(
         description="generator: fitted here; npz: a file with the keys image and label; folder: class folders"
     )
-    root: str | None = Field(description="the npz file or the folder; null for the generator and for none")
+    root: str | None = Field(
+        description="the folder, or the npz file, which may be a published one: edm-cifar10, edm-cifar100, "
+        "edm-tiny-imagenet; null for the generator and for none"
+    )
     pool: int = Field(ge=1, description="images that the generator samples")
     count: int = Field(ge=1, description="images selected from the pool")
     keep: float = Field(gt=0, le=1, description="best share of each class by a scorer's confidence; 1 scores nothing")

@@ -20,6 +20,9 @@ BENCHMARKS = {"cifar": "CIFAR-10-C", "tin": "TinyImageNet-C", "imagenet": "Image
 RIGHTS = {
     "digits": "MNIST is by Yann LeCun and Corinna Cortes, after NIST, and is commonly distributed under the licence "
     "CC BY-SA 3.0; these copies are not the originals: they are coloured and padded.",
+    "cifar10": "CIFAR-10 is by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, who state no licence.",
+    "cifar100": "CIFAR-100 is by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, who state no licence.",
+    "tiny_imagenet": "TinyImageNet is a part of ImageNet, whose terms allow non-commercial research and teaching.",
     "folder": "The images were given as a folder. What their licence allows, for them and for a model trained on them, "
     "is for whoever gave them to say.",
 }

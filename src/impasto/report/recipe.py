@@ -18,6 +18,12 @@ from impasto.config.train import Train
 from impasto.report.wording import listed, plural, share
 
 S = TypeVar("S", bound=Section)
+_SUBJECTS = {
+    "digits": "coloured digits",
+    "cifar10": "images of CIFAR-10",
+    "cifar100": "images of CIFAR-100",
+    "tiny_imagenet": "images of TinyImageNet",
+}
 
 
 class Load(Protocol):
@@ -87,7 +93,7 @@ def architecture(model: Model) -> str:
 
 def subject(dataset: Dataset) -> str:
     """What the images are, in words."""
-    return "coloured digits" if dataset.name == "digits" else f"images of {Path(dataset.root or '').name}"
+    return _SUBJECTS.get(dataset.name) or f"images of {Path(dataset.root or '').name}"
 
 
 def _synthetic(mix: Mix) -> str:

@@ -22,7 +22,7 @@ _REMEDY = "Give an npz file with image (uint8, N x H x W x 3) and label (integer
 Header = tuple[tuple[int, ...], bool, np.dtype]  # shape, Fortran order, dtype
 
 
-def convert_npz(npz: Path, like: Images, folder: Path) -> None:
+def convert_npz(npz: Path, like: Images, folder: Path, count: int | None = None, even: bool = False) -> None:
     """Write the images and labels of ``npz`` as :class:`impasto.data.images.Images` in ``folder``.
 
     The pixels are read from the archive and written in order, some at a time, compressed or not.
@@ -31,14 +31,18 @@ def convert_npz(npz: Path, like: Images, folder: Path) -> None:
         npz: an archive with the members ``image``, uint8 [N, H, W, 3], and ``label``, integers [N].
         like: the dataset, whose size and classes the images must have.
         folder: where to write; ``meta.json`` comes last.
+        count: the number of images that there must be; None: any.
+        even: whether every class must have the same number of them.
 
     Raises:
-        ImpastoError: the archive or a member is missing, damaged, or of another type, shape or size.
+        ImpastoError: the archive or a member is missing, damaged, or of another type, shape or size, or the labels
+            are not those of the dataset, as far as their range and their counts show.
     """
     size, file = like.pixels.shape[-1], folder / "images.npy"
     try:
         with zipfile.ZipFile(npz) as archive:
             labels = _labels(archive, npz, len(like.classes))
+            _check_counts(labels, like.classes, npz, count, even)
             with _member(archive, "image", npz) as (stream, header):
                 _check_images(header, size, len(labels), npz)
                 with atomic(file) as part, part.open("wb") as target:
@@ -57,6 +61,20 @@ def _labels(archive: zipfile.ZipFile, npz: Path, classes: int) -> np.ndarray:
         fault = f"has labels from {labels.min()} to {labels.max()}, but the dataset has {classes} classes"
         raise _fault(npz, fault, "Give the synthetic images of this dataset.")
     return labels
+
+
+def _check_counts(labels: np.ndarray, classes: tuple[str, ...], npz: Path, count: int | None, even: bool) -> None:
+    """A class without images shows labels of another dataset with fewer classes, or half a file."""
+    found, remedy = np.bincount(labels, minlength=len(classes)), "Give the synthetic images of this dataset."
+    if count is not None and len(labels) != count:
+        raise _fault(npz, f"has {len(labels):,} images, expected {count:,}", "Fetch it again.")
+    if not found.all():
+        label = int(np.flatnonzero(found == 0)[0])
+        raise _fault(npz, f"has no image of class {classes[label]!r} (label {label})", remedy)
+    if even and len(set(found.tolist())) > 1:
+        label = int(np.flatnonzero(found != found[0])[0])
+        fault = f"has {found[label]:,} images of class {classes[label]!r}, but {found[0]:,} of class {classes[0]!r}"
+        raise _fault(npz, fault, remedy)
 
 
 def _check_images(header: Header, size: int, count: int, npz: Path) -> None:

@@ -1,0 +1,116 @@
+"""Members of archives, read into memory: nothing is unpacked, so that no name in an archive leads anywhere."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from lzma import LZMAError
+from pathlib import Path
+
+from impasto.errors import ImpastoError
+
+LIMIT = 64 << 20
+"""Bytes, the largest member that is read."""
+
+
+def read_tar(archive: Path, names: Sequence[str], limit: int = LIMIT) -> dict[str, bytes]:
+    """Some members of a tar archive, compressed or not, in one pass that ends with the last of them.
+
+    Args:
+        archive: the file.
+        names: the members that are wanted, as they are called in the archive.
+        limit: bytes that a member may have.
+
+    Returns:
+        Content by name, in the order of the archive.
+
+    Raises:
+        ImpastoError: the archive is damaged or truncated, or a member is missing, no file, or too large.
+    """
+    found: dict[str, bytes] = {}
+    with _told(archive), tarfile.open(archive) as tar:
+        for member in tar:
+            if member.name in names:
+                _check_size(archive, member.name, member.size, limit)
+                stream = tar.extractfile(member) if member.isreg() else None  # it would follow a link
+                if stream is None:
+                    raise _fault(archive, f"has a member {member.name!r} that is no file")
+                found[member.name] = stream.read()
+                if len(found) == len(names):
+                    break
+    for name in names:
+        if name not in found:
+            raise _missing(archive, name)
+    return found
+
+
+class ZipMembers:
+    """The members of a zip archive; a context manager.
+
+    Args:
+        archive: the file.
+        limit: bytes that a member may have.
+
+    Attributes:
+        names: those of all files in it, in its order.
+
+    Raises:
+        ImpastoError: the archive is damaged or truncated, or two members have one name.
+    """
+
+    def __init__(self, archive: Path, limit: int = LIMIT) -> None:
+        self._archive, self._limit = archive, limit
+        with _told(archive):
+            self._zip = zipfile.ZipFile(archive)
+        self.names = [entry.filename for entry in self._zip.infolist() if not entry.is_dir()]
+        if len(set(self.names)) < len(self.names):
+            self._zip.close()
+            twice = next(name for place, name in enumerate(self.names) if name in self.names[:place])
+            raise _fault(archive, f"has two members {twice!r}")
+
+    def __enter__(self) -> ZipMembers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def read(self, name: str) -> bytes:
+        """The content of one member, checked against its CRC.
+
+        Raises:
+            ImpastoError: there is no such member, or it is damaged or too large.
+        """
+        try:
+            entry = self._zip.getinfo(name)
+        except KeyError as error:
+            raise _missing(self._archive, name) from error
+        _check_size(self._archive, name, entry.file_size, self._limit)  # more than it says is never unpacked
+        with _told(self._archive):
+            return self._zip.read(entry)
+
+
+@contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    """Turn what damage raises into one error that names the archive."""
+    try:
+        yield
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError) as error:
+        raise _fault(archive, f"cannot be read: {error}") from error
+    except (NotImplementedError, RuntimeError) as error:  # an unknown compression, a password
+        raise _fault(archive, f"cannot be read: {error}") from error
+
+
+def _check_size(archive: Path, name: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise _fault(archive, f"has a member {name!r} of {size:,} bytes, which is more than {limit:,}")
+
+
+def _missing(archive: Path, name: str) -> ImpastoError:
+    return _fault(archive, f"has no member {name!r}")
+
+
+def _fault(archive: Path, what: str) -> ImpastoError:
+    return ImpastoError(f"{archive} {what}", where=str(archive), remedy="Delete it and run the command again.")

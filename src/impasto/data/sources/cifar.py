@@ -1,0 +1,197 @@
+"""CIFAR-10 and CIFAR-100 from their author's archives for Python.
+
+A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. Images keep the order of the files: the
+rows of CIFAR-10-C and CIFAR-100-C are the test images in that order, once for each severity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from impasto.config.dataset import NATIVE, Dataset
+from impasto.data.checked import fault_of
+from impasto.data.images import Images
+from impasto.data.members import read_tar
+from impasto.data.pickled import read_pickle
+from impasto.data.remote import Remote, download
+from impasto.data.sources.official import folder_of, require_counts
+from impasto.errors import ImpastoError
+
+SIDE = NATIVE["cifar10"]
+
+
+@dataclass(frozen=True)
+class Cifar:
+    """One dataset as it is published.
+
+    Attributes:
+        title: its name.
+        archive: the file to download.
+        folder: the folder in it.
+        train: the files of training images, in order.
+        test: the file of test images.
+        meta: the file of class names.
+        labels: the key of the labels.
+        names: the key of the class names.
+        classes: the number of classes.
+        each: (training, test) images of every class.
+        md5: checksum by file in the folder, for those who unpacked the archive; what is not listed is not checked.
+    """
+
+    title: str
+    archive: Remote
+    folder: str
+    train: tuple[str, ...]
+    test: str
+    meta: str
+    labels: str
+    names: str
+    classes: int
+    each: tuple[int, int]
+    md5: Mapping[str, str] = field(default_factory=dict)
+
+
+_SITE = "https://www.cs.toronto.edu/~kriz/"
+
+CIFAR10 = Cifar(
+    title="CIFAR-10",
+    archive=Remote(
+        "cifar-10-python.tar.gz", (_SITE + "cifar-10-python.tar.gz",), 170_498_071, "c58f30108f718f92721af3b95e74349a"
+    ),
+    folder="cifar-10-batches-py",
+    train=("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"),
+    test="test_batch",
+    meta="batches.meta",
+    labels="labels",
+    names="label_names",
+    classes=10,
+    each=(5000, 1000),
+    md5={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+        "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+    },
+)
+
+CIFAR100 = Cifar(
+    title="CIFAR-100",
+    archive=Remote(
+        "cifar-100-python.tar.gz", (_SITE + "cifar-100-python.tar.gz",), 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85"
+    ),
+    folder="cifar-100-python",
+    train=("train",),
+    test="test",
+    meta="meta",
+    labels="fine_labels",
+    names="fine_label_names",
+    classes=100,
+    each=(500, 100),
+    md5={
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+        "meta": "7973b15100ade9c7d40fb424638fde48",
+    },
+)
+
+
+def cifar10(dataset: Dataset) -> tuple[Images, Images]:
+    """Training and test images of CIFAR-10; see :func:`read`."""
+    return read(CIFAR10, folder_of(dataset))
+
+
+def cifar100(dataset: Dataset) -> tuple[Images, Images]:
+    """Training and test images of CIFAR-100 with the 100 fine classes; see :func:`read`."""
+    return read(CIFAR100, folder_of(dataset))
+
+
+def read(published: Cifar, root: Path) -> tuple[Images, Images]:
+    """Read a dataset out of its unpacked folder in ``root``, or else out of its archive, downloaded if it is not there.
+
+    Args:
+        published: what to read.
+        root: folder of the archive, or of the unpacked folder, or that folder itself.
+
+    Returns:
+        Training and test images, 32 px, in the order of the files.
+
+    Raises:
+        ImpastoError: the archive cannot be had; a file is missing, damaged or another one than published; it holds
+            something else than images and labels in range; or a class has another number of images. Names the file.
+    """
+    files = _files(published, root)
+    found = {file.name: read_pickle(content, str(file)) for file, content in files.items()}
+    place = next(iter(files)).parent
+    classes = _classes(found[published.meta], published, place / published.meta)
+    parts = []
+    for part, names, each in zip(
+        ("training", "test"), (published.train, (published.test,)), published.each, strict=True
+    ):
+        batches = [_batch(found[name], published, place / name) for name in names]
+        pixels, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+        images = Images(pixels, labels, classes, f"{published.title}, {part} images of {published.archive.name}")
+        require_counts(images, each, part, place)
+        parts.append(images)
+    return parts[0], parts[1]
+
+
+def _files(published: Cifar, root: Path) -> dict[Path, bytes]:
+    """Content by place; a file in an archive has the archive as its folder."""
+    names = (*published.train, published.test, published.meta)
+    for place in (root / published.folder, root):
+        if place.name == published.folder and place.is_dir():
+            return {place / name: _checked(place / name, published.md5.get(name)) for name in names}
+    archive = download(published.archive, root)
+    found = read_tar(archive, [f"{published.folder}/{name}" for name in names])
+    return {archive / member: content for member, content in found.items()}
+
+
+def _checked(file: Path, md5: str | None) -> bytes:
+    remedy = f"Unpack the archive again, or remove {file.parent} to have it downloaded."
+    if not file.is_file():
+        raise ImpastoError(f"{file} does not exist", where=str(file.parent), remedy=remedy)
+    if fault := fault_of(file, None, md5):
+        raise ImpastoError(f"{file} {fault}", where=str(file.parent), remedy=remedy)
+    return file.read_bytes()
+
+
+def _batch(found: Mapping[str, Any], published: Cifar, file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels uint8 [N, 3, 32, 32] and labels int64 [N] of one file; a row is the red, green and blue plane."""
+    pixels, labels = _entry(found, "data", file), _entry(found, published.labels, file)
+    if not isinstance(pixels, np.ndarray) or pixels.shape[1:] != (3 * SIDE * SIDE,):
+        raise _wrong(file, f"holds no images of 3 x {SIDE} x {SIDE} bytes under 'data'")
+    if not isinstance(labels, list) or any(type(label) is not int for label in labels):
+        raise _wrong(file, f"holds no list of whole numbers under {published.labels!r}")
+    if len(labels) != len(pixels):
+        raise _wrong(file, f"holds {len(pixels):,} images, but {len(labels):,} labels")
+    if outside := [label for label in labels if not 0 <= label < published.classes]:
+        raise _wrong(file, f"holds the label {outside[0]}, but there are {published.classes} classes")
+    return pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, np.int64)
+
+
+def _classes(found: Mapping[str, Any], published: Cifar, file: Path) -> tuple[str, ...]:
+    listed = _entry(found, published.names, file)
+    names = listed if isinstance(listed, list) else []
+    texts = tuple(name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names)
+    if len(texts) != published.classes or len(set(texts)) != published.classes:
+        raise _wrong(file, f"holds {len(set(texts))} names of classes, expected {published.classes}")
+    return texts
+
+
+def _entry(found: Mapping[str, Any], key: str, file: Path) -> Any:
+    if key not in found:
+        raise _wrong(file, f"has no key {key!r} (it has: {', '.join(sorted(found)) or 'none'})")
+    return found[key]
+
+
+def _wrong(file: Path, what: str) -> ImpastoError:
+    remedy = "Delete it and run the command again to fetch it anew."
+    return ImpastoError(f"{file} {what}", where=str(file.parent), remedy=remedy)
