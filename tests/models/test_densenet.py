@@ -79,7 +79,7 @@ def test_resolution_and_channels_of_each_block(stem_stride: int, sizes: list[int
     for name, part in model.eval().named_children():
         x = part(x)
         shapes[name] = tuple(x.shape[1:])
-    channels = dict(stem=24, stage1=48, stage2=96, stage3=192, stage4=384)
+    channels = {"stem": 24, "stage1": 48, "stage2": 96, "stage3": 192, "stage4": 384}
     expected = {name: (c, s, s) for (name, c), s in zip(channels.items(), sizes, strict=True)}
     assert shapes == expected | {"head": (5,)}
 

@@ -79,7 +79,7 @@ def test_resolution_and_channels_of_each_block(stage_stride: int, sizes: list[in
     for name, part in model.eval().named_children():
         x = part(x)
         shapes[name] = tuple(x.shape[1:])
-    channels = dict(stem=64, stage1=256, stage2=512, stage3=1024)
+    channels = {"stem": 64, "stage1": 256, "stage2": 512, "stage3": 1024}
     expected = {name: (c, s, s) for (name, c), s in zip(channels.items(), sizes, strict=True)}
     assert shapes == expected | {"head": (5,)}
 

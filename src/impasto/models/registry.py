@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -55,6 +56,20 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
     return model.to(memory_format=torch.channels_last)
 
 
+@runtime_checkable
+class Divided(Protocol):
+    """A part of a classifier that consists of several blocks."""
+
+    def blocks(self) -> list[tuple[str, nn.Module]]:
+        """From input to head; together they hold all parameters of the part."""
+
+
 def blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The blocks of a built model with their names, from input to head; together they hold all parameters."""
-    return [(name, part) for name, part in model.named_children() if not isinstance(part, Normalise)]
+    found: list[tuple[str, nn.Module]] = []
+    for name, part in model.named_children():
+        if isinstance(part, Divided):
+            found += part.blocks()
+        elif any(True for _ in part.parameters()):  # else it is the normalisation
+            found.append((name, part))
+    return found
