@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from impasto.models.layers import ACTIVATIONS, pooled
+from impasto.models.registry import register
 
 LAYERS = {121: (6, 12, 24, 16), 161: (6, 12, 36, 24), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
 """Depth -> layers in each of the four stages."""
@@ -41,6 +42,7 @@ class Layer(nn.Module):
         return torch.cat((x, self.new(x)), dim=1)
 
 
+@register("densenet")
 def densenet(classes: int, *, depth: int, width: int, stem_stride: int, activation: str) -> OrderedDict[str, nn.Module]:
     """The blocks ``stem``, ``stage1`` to ``stage4`` and ``head``; a stage but the last ends with its transition.
 

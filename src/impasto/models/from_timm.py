@@ -15,6 +15,7 @@ from torch.nn import functional
 from impasto.errors import ImpastoError
 from impasto.models import torchvision_vit
 from impasto.models.normalise import Normalise
+from impasto.models.registry import register
 from impasto.models.weights import put_weights, read_weights
 from impasto.runtime import runtime
 
@@ -62,6 +63,7 @@ class Network(nn.Module):
         return int(any(name.startswith(f"{layer}.") for layer in self._heads))
 
 
+@register("timm")
 def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[str, nn.Module]:
     """The parts ``resize``, ``normalise`` and ``timm``.
 

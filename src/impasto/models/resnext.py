@@ -11,6 +11,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from impasto.models.layers import ACTIVATIONS, pooled
+from impasto.models.registry import register
 
 _CARDINALITY = 32  # groups of a block's middle convolution
 _STEM, _STAGE = 64, 256  # channels that leave the stem and the first stage; each later stage has twice as many
@@ -46,6 +47,7 @@ class Block(nn.Module):
         return out
 
 
+@register("resnext")
 def resnext(classes: int, *, depth: int, width: int, stage_stride: int, activation: str) -> OrderedDict[str, nn.Module]:
     """The blocks ``stem``, ``stage1`` to ``stage3`` and ``head`` of a ResNeXt-depth-32x(width)d.
 

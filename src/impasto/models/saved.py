@@ -15,6 +15,9 @@ from impasto.errors import ImpastoError
 from impasto.io import atomic, missing, read_json, write_json
 from impasto.models.registry import build
 
+_LATER = {"stage_stride": 1, "head_momentum": 0.1, "timm": None, "weights": None}
+"""Parameters that models saved before these existed were built with."""
+
 
 def save_model(folder: Path, model: nn.Module, config: Model, classes: tuple[str, ...], **facts: Any) -> None:
     """Write ``model.safetensors`` and, last, ``model.json``.
@@ -42,8 +45,10 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
         ImpastoError: a file is missing or damaged, or the weights do not fit the architecture.
     """
     facts = read_json(folder / "model.json")
-    config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
-    model = build(config, len(classes), [0.0] * 3, [1.0] * 3, seed=0)  # the saved state holds the statistics
+    config, classes = Model.model_validate(_LATER | facts["model"]), tuple(facts["classes"])
+    # The saved state holds the statistics, and weights that need no pretrained file any more.
+    plain = config.model_copy(update={"weights": None})
+    model = build(plain, len(classes), [0.0] * 3, [1.0] * 3, seed=0)
     if not (folder / "model.safetensors").exists():
         raise missing(folder / "model.safetensors")
     try:
