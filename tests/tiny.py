@@ -24,6 +24,15 @@ ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 STYLES = 7
 SIZE = 16
+SMALLEST: dict[str, dict[str, Any]] = {
+    "wrn": {
+        "depth": 10, "width": 1, "stem_stride": 2, "stage_stride": 1, "dropout": 0.0, "activation": "relu",
+        "head_momentum": 0.1,
+    },
+    "densenet": {"depth": 121, "width": 2, "stem_stride": 1, "activation": "relu"},
+    "resnext": {"depth": 11, "width": 1, "stage_stride": 1, "activation": "relu"},
+    "timm": {"timm": "test_vit"},
+}  # fmt: skip
 
 
 def mix(**changes: Any) -> Mix:
@@ -46,10 +55,14 @@ def train(**changes: Any) -> Train:
     return Train.model_validate(values | changes)
 
 
+def architecture(name: str = "wrn", **changes: Any) -> Model:
+    """The section ``model`` of the smallest network of a kind; what it does not have is null."""
+    return Model.model_validate(dict.fromkeys(Model.model_fields) | {"name": name} | SMALLEST[name] | changes)
+
+
 def model(classes: int = 4, seed: int = 0, **changes: Any) -> nn.Sequential:
-    """A freshly drawn wide residual network of the smallest size."""
-    values = {"name": "wrn", "depth": 10, "width": 1, "stem_stride": 2, "dropout": 0.0, "activation": "relu"}
-    return build(Model.model_validate(values | changes), classes, [0.5] * 3, [0.25] * 3, seed)
+    """A freshly drawn network of the smallest size, a wide residual one unless ``name`` says otherwise."""
+    return build(architecture(**changes), classes, [0.5] * 3, [0.25] * 3, seed)
 
 
 def pictures(n: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

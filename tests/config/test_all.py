@@ -135,6 +135,16 @@ def valid() -> Iterator[tuple[str, dict[str, Any]]]:
         "finetune": {"stages": [{"open": 5, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"}]}
     }  # fmt: skip
     yield "WRN-28-4", {"model": {"depth": 28, "width": 4}}
+    alone = dict.fromkeys(("depth", "width", "stem_stride", "stage_stride", "dropout", "activation", "head_momentum"))
+    dense = {"name": "densenet", "depth": 201, "width": 12, "stem_stride": 1, "activation": "relu"}
+    yield "DenseNet-201-12", {"model": alone | dense}
+    yield (
+        "more blocks than other networks have",
+        {
+            "model": alone | {"name": "timm", "timm": "vit_base_patch16_224"},
+            "finetune": {"stages": [{"open": 14, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"}]},
+        },
+    )
     yield "a folder of synthetic images", {"synthetic": {"source": "folder", "root": "images", "pool": 1}}
 
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from impasto.config.model import Model
 from impasto.errors import ImpastoError
 from impasto.io import read_json, write_json
 from impasto.models.saved import load_model, save_model
 from tiny import CPU, SIZE
+from tiny import architecture as config
 from tiny import model as network
 
 NAMES = ("a", "b", "c", "ü")
-
-
-def config(**changes: Any) -> Model:
-    values = {"name": "wrn", "depth": 10, "width": 1, "stem_stride": 2, "dropout": 0.0, "activation": "relu"}
-    return Model.model_validate(values | changes)
 
 
 @pytest.fixture
@@ -41,6 +35,34 @@ def test_it_comes_back(tmp_path: Path) -> None:
     images = torch.rand(5, 3, SIZE, SIZE)
     assert torch.equal(found(images), model.eval()(images))
     assert {k: v.dtype for k, v in found.state_dict().items()} == {k: v.dtype for k, v in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("name", ["densenet", "resnext", "timm"])
+def test_every_network_comes_back(tmp_path: Path, name: str) -> None:
+    model, images = network(name=name), torch.rand(4, 3, SIZE, SIZE)
+    model.train()(images)
+    save_model(tmp_path, model, config(name), NAMES)
+    found, architecture, _ = load_model(tmp_path, CPU)
+    assert architecture == config(name) and torch.equal(found(images), model.eval()(images))
+    assert {k: v.dtype for k, v in found.state_dict().items()} == {k: v.dtype for k, v in model.state_dict().items()}
+
+
+def test_a_model_outlives_the_pretrained_weights_it_started_from(tmp_path: Path) -> None:
+    weights = tmp_path / "pretrained.pth"
+    torch.save(network(classes=9, seed=3, name="timm").timm.network.state_dict(), weights)
+    model = network(name="timm", weights=str(weights))
+    save_model(tmp_path, model, config("timm", weights=str(weights)), NAMES)
+    weights.unlink()
+    found, architecture, _ = load_model(tmp_path, CPU)
+    assert architecture.weights == str(weights)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in found.state_dict().items())
+
+
+def test_a_model_saved_when_there_were_fewer_parameters(saved: Path) -> None:
+    facts = read_json(saved / "model.json")
+    first = ("name", "depth", "width", "stem_stride", "dropout", "activation")
+    write_json(saved / "model.json", facts | {"model": {leaf: facts["model"][leaf] for leaf in first}})
+    assert load_model(saved, CPU)[1] == config()
 
 
 def test_the_normalisation_is_part_of_the_weights(saved: Path) -> None:

@@ -88,13 +88,15 @@ def _allowed(field: FieldInfo) -> str:
 def _type(annotation: Any) -> str:
     arguments = getattr(annotation, "__args__", ())
     name = getattr(annotation, "__name__", str(annotation))
+    if type(None) in arguments:
+        return " or ".join([*(_type(inner) for inner in arguments if inner is not type(None)), "`null`"])
     if str(annotation).startswith("typing.Literal"):
         return " or ".join(f"`{_plain(value)}`" for value in arguments)
     if name == "tuple" or str(annotation).startswith("tuple"):
         return "[low, high] in 0 to 1"
     if str(annotation).startswith("list"):
         return "list"
-    return {"int": "integer", "float": "number", "bool": "`true` or `false`", "str": "text"}.get(name, "text or `null`")
+    return {"int": "integer", "float": "number", "bool": "`true` or `false`", "str": "text"}[name]
 
 
 def _names(section: type[Section]) -> list[str]:

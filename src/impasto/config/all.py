@@ -115,8 +115,9 @@ def _sizes(of: Of) -> Fault:
 
 def _blocks(of: Of) -> Fault:
     name = of(Model).name
+    blocks = BLOCKS.get(name)  # None: only the network itself tells
     for step in of(Finetune).stages:
-        if step.open > BLOCKS[name]:
-            what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {BLOCKS[name]}"
-            return what, f"Open {BLOCKS[name]} at most."
+        if blocks and step.open > blocks:
+            what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {blocks}"
+            return what, f"Open {blocks} at most."
     return None

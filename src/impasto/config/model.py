@@ -2,32 +2,95 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from impasto.config.base import Section
 
 #: Architecture -> how many blocks it has from input to head, which fine-tuning can open one after the other.
-BLOCKS = {"wrn": 5}
+#: Those of a network of timm are known once it is built.
+BLOCKS = {"wrn": 5, "densenet": 6, "resnext": 5}
+
+#: Architecture -> the parameters that it has; all others are null.
+PARAMETERS = {
+    "wrn": ("depth", "width", "stem_stride", "stage_stride", "dropout", "activation", "head_momentum"),
+    "densenet": ("depth", "width", "stem_stride", "activation"),
+    "resnext": ("depth", "width", "stage_stride", "activation"),
+    "timm": ("timm", "weights"),
+}
+
+_DEPTHS: dict[str, tuple[str, set[int]]] = {
+    "wrn": ("6 n + 4, as 10, 16, 22, 28 and 40 are", set(range(10, 101, 6))),
+    "densenet": ("121, 161, 169 or 201", {121, 161, 169, 201}),
+    "resnext": ("9 n + 2, as 11, 20 and 29 are", set(range(11, 102, 9))),
+}
 
 
 class Model(Section):
-    """A Wide ResNet (Zagoruyko and Komodakis 2016); WRN-28-4 has depth 28 and width 4."""
+    """A classifier: WRN-28-4, DenseNet-201-12 and ResNeXt-29-32x4d of the paper have this depth and width."""
 
     key: ClassVar[str] = "model"
-    name: Literal["wrn"] = Field(description="architecture: wrn is a Wide ResNet")
-    depth: int = Field(ge=10, le=100, description="layers, 6 n + 4 for n residual blocks in each of the three stages")
-    width: int = Field(ge=1, le=20, description="the stages have 16, 32 and 64 times so many channels")
-    stem_stride: Literal[1, 2] = Field(
-        description="2 halves the resolution in the first layer, at a quarter of the cost"
+    name: Literal["wrn", "densenet", "resnext", "timm"] = Field(
+        description="architecture: Wide ResNet, DenseNet, ResNeXt, or timm for any network of that package"
     )
-    dropout: float = Field(ge=0, lt=1, description="share of activations dropped between the two layers of a block")
-    activation: Literal["relu", "silu"] = Field(description="nonlinearity")
+    depth: int | None = Field(
+        ge=10, le=201, description="layers: wrn 6 n + 4, resnext 9 n + 2, densenet 121, 161, 169 or 201; timm null"
+    )
+    width: int | None = Field(
+        ge=1,
+        le=64,
+        description="wrn: times 16, 32 and 64 channels; densenet: growth; resnext: channels per group; timm null",
+    )
+    stem_stride: Literal[1, 2] | None = Field(
+        description="wrn, densenet: 2 halves the resolution in the first layer, at a quarter of the cost; else null"
+    )
+    stage_stride: Literal[1, 2] | None = Field(
+        description="wrn, resnext: 2 halves the resolution in the first stage, as the paper does at 64 px; else null"
+    )
+    dropout: float | None = Field(
+        ge=0, lt=1, description="wrn: share of activations dropped between the two layers of a block; else null"
+    )
+    activation: Literal["relu", "silu"] | None = Field(description="nonlinearity; timm null")
+    head_momentum: float | None = Field(
+        gt=0,
+        le=1,
+        description="wrn: weight of the last batch in the statistics of the last batch norm; 0.9 in the paper's code; "
+        "else null",
+    )
+    timm: str | None = Field(
+        pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)?$",
+        description="timm: name of the network, e.g. vit_base_patch16_224; else null",
+    )
+    weights: str | None = Field(
+        description="timm: file of pretrained weights, safetensors or tensors of torch.save; null for random ones"
+    )
 
     @field_validator("depth")
     @classmethod
-    def _whole_blocks(cls, depth: int) -> int:
-        if (depth - 4) % 6:
-            raise ValueError("depth is not 6 n + 4, as 10, 16, 22, 28 and 40 are")
+    def _whole_blocks(cls, depth: int | None, info: ValidationInfo) -> int | None:
+        rule, depths = _DEPTHS.get(info.data.get("name", ""), ("", {depth}))
+        if depth is not None and depth not in depths:
+            raise ValueError(f"depth is not {rule}")
         return depth
+
+    @model_validator(mode="after")
+    def _own_parameters(self) -> Self:
+        """Every fault at once: a change of ``name`` needs several others."""
+        has, told = PARAMETERS[self.name], []
+        leaves = [leaf for leaf in type(self).model_fields if leaf != "name"]
+        if extra := [leaf for leaf in leaves if leaf not in has and getattr(self, leaf) is not None]:
+            told.append(f"{_listed(extra)} must be null")
+        if absent := [leaf for leaf in has if leaf != "weights" and getattr(self, leaf) is None]:
+            told.append(f"{_listed(absent)} must not be null")
+        if told:
+            raise ValueError(f"model.name is {self.name}: {', and '.join(told)}")
+        return self
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the parameters that the architecture has, by name."""
+        return {leaf: getattr(self, leaf) for leaf in PARAMETERS[self.name]}
+
+
+def _listed(leaves: list[str]) -> str:
+    return ", ".join(f"model.{leaf}" for leaf in leaves)

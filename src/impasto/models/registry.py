@@ -1,13 +1,16 @@
 """From the section ``model`` to a classifier.
 
 Every classifier is a chain: a normalisation, then the architecture's named blocks from input to head.
-The blocks are what fine-tuning opens one after the other.
+The blocks are what fine-tuning opens one after the other. A network is a function from the number of
+classes and the parameters that :data:`impasto.config.model.PARAMETERS` gives it, as keywords, to its parts;
+it may bring a normalisation of its own.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -16,15 +19,16 @@ from impasto.config.model import Model
 from impasto.models.normalise import Normalise
 from impasto.rng import key
 
-Network = Callable[[Model, int], OrderedDict[str, nn.Module]]
+Network = Callable[..., OrderedDict[str, nn.Module]]
+N = TypeVar("N", bound=Network)
 
 _NETWORKS: dict[str, Network] = {}
 
 
-def register(name: str) -> Callable[[Network], Network]:
-    """Enter a function (section, number of classes) -> blocks under a value of ``model.name``."""
+def register(name: str) -> Callable[[N], N]:
+    """Enter a function (number of classes, parameters) -> parts under a value of ``model.name``."""
 
-    def enter(network: Network) -> Network:
+    def enter(network: N) -> N:
         _NETWORKS[name] = network
         return network
 
@@ -40,21 +44,40 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
     Args:
         config: the architecture.
         classes: number of logits.
-        mean: mean of each channel of the training images, in [0, 1].
+        mean: mean of each channel of the training images, in [0, 1]; a network of timm has its own.
         std: standard deviation of each channel.
         seed: seed of the initial weights.
+
+    Raises:
+        ImpastoError: timm has no such network, or pretrained weights cannot be read or do not fit.
     """
-    from impasto.models import wrn  # noqa: F401  the import enters it above
+    from impasto.models import densenet, from_timm, resnext, wrn  # noqa: F401  the imports enter them above
 
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also reseed the GPUs, which are not restored here.
         torch.default_generator.manual_seed(key(seed, "initial weights"))
-        parts = _NETWORKS[config.name](config, classes)
-    model = nn.Sequential(OrderedDict(normalise=Normalise(mean, std), **parts))
+        parts = _NETWORKS[config.name](classes, **config.parameters())
+    if "normalise" not in parts:
+        parts = OrderedDict(normalise=Normalise(mean, std), **parts)
+    model = nn.Sequential(parts)
     # In this memory format convolutions run fastest, on CPU and GPU alike.
     return model.to(memory_format=torch.channels_last)
 
 
+@runtime_checkable
+class Divided(Protocol):
+    """A part of a classifier that consists of several blocks."""
+
+    def blocks(self) -> list[tuple[str, nn.Module]]:
+        """From input to head; together they hold all parameters of the part."""
+
+
 def blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """The blocks of a built model with their names, from input to head; together they hold all parameters."""
-    return [(name, part) for name, part in model.named_children() if not isinstance(part, Normalise)]
+    found: list[tuple[str, nn.Module]] = []
+    for name, part in model.named_children():
+        if isinstance(part, Divided):
+            found += part.blocks()
+        elif any(True for _ in part.parameters()):  # else it is the normalisation
+            found.append((name, part))
+    return found

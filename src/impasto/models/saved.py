@@ -15,6 +15,9 @@ from impasto.errors import ImpastoError
 from impasto.io import atomic, missing, read_json, write_json
 from impasto.models.registry import build
 
+_LATER = {"stage_stride": 1, "head_momentum": 0.1, "timm": None, "weights": None}
+"""Parameters that models saved before these existed were built with."""
+
 
 def save_model(folder: Path, model: nn.Module, config: Model, classes: tuple[str, ...], **facts: Any) -> None:
     """Write ``model.safetensors`` and, last, ``model.json``.
@@ -43,11 +46,13 @@ def load_model(folder: Path, device: torch.device) -> tuple[nn.Module, Model, tu
     """
     facts, remedy = read_json(folder / "model.json"), "Delete the folder and run `dvc repro`."
     try:
-        config, classes = Model.model_validate(facts["model"]), tuple(facts["classes"])
+        config, classes = Model.model_validate(_LATER | facts["model"]), tuple(facts["classes"])
     except (KeyError, TypeError, ValueError) as error:
         what = f"{folder / 'model.json'} describes no model"
         raise ImpastoError(what, where=str(folder), remedy=remedy) from error
-    model = build(config, len(classes), [0.0] * 3, [1.0] * 3, seed=0)  # the saved state holds the statistics
+    # The saved state holds the statistics, and weights that need no pretrained file any more.
+    plain = config.model_copy(update={"weights": None})
+    model = build(plain, len(classes), [0.0] * 3, [1.0] * 3, seed=0)
     if not (folder / "model.safetensors").exists():
         raise missing(folder / "model.safetensors")
     try:

@@ -11,10 +11,9 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from impasto.config.model import Model
+from impasto.models.layers import ACTIVATIONS, pooled
 from impasto.models.registry import register
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 _STEM = 16  # channels of the stem; the stages have 1, 2 and 4 times so many, times the width
 
 
@@ -25,19 +24,19 @@ class Block(nn.Module):
         inputs: channels of the input.
         outputs: channels of the output.
         stride: 1, or 2 to halve the resolution.
-        config: gives the dropout probability and the activation.
+        dropout: share of activations that training drops between the convolutions.
+        activation: a key of :data:`ACTIVATIONS`.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, config: Model) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, dropout: float, activation: str) -> None:
         super().__init__()
-        activation = _ACTIVATIONS[config.activation]
         self.residual = nn.Sequential(
             nn.BatchNorm2d(inputs),
-            activation(),
+            ACTIVATIONS[activation](),
             nn.Conv2d(inputs, outputs, 3, padding=1),
-            nn.Dropout(config.dropout),
+            nn.Dropout(dropout),
             nn.BatchNorm2d(outputs),
-            activation(),
+            ACTIVATIONS[activation](),
             nn.Conv2d(outputs, outputs, 3, stride=stride, padding=1),
         )
         same = inputs == outputs and stride == 1
@@ -50,37 +49,41 @@ class Block(nn.Module):
 
 
 @register("wrn")
-def wide_resnet(config: Model, classes: int) -> OrderedDict[str, nn.Module]:
+def wide_resnet(
+    classes: int,
+    *,
+    depth: int,
+    width: int,
+    stem_stride: int,
+    stage_stride: int,
+    dropout: float,
+    activation: str,
+    head_momentum: float,
+) -> OrderedDict[str, nn.Module]:
     """The blocks ``stem``, ``stage1`` to ``stage3`` and ``head`` of a WRN-depth-width.
 
     Args:
-        config: the architecture.
         classes: number of logits.
+        depth: layers, 6 n + 4 for n residual blocks in each stage.
+        width: factor of the stages' channels.
+        stem_stride: 1, or 2 to halve the resolution in the first layer.
+        stage_stride: 1, or 2 to halve the resolution in the first stage, as the paper's code does at 64 px.
+        dropout: see :class:`Block`.
+        activation: a key of :data:`ACTIVATIONS`.
+        head_momentum: weight of the last batch in the running statistics of the head's batch norm, 0.1 in all
+            others. The paper's code has 0.9; statistics that are refreshed after training do not depend on it.
 
     Returns:
         Modules to run one after the other on normalised images (N, 3, H, W).
     """
-    channels = [_STEM, *(_STEM * 2**stage * config.width for stage in range(3))]
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    parts["stem"] = nn.Conv2d(3, _STEM, 3, stride=config.stem_stride, padding=1)
-    for stage, stride in enumerate((1, 2, 2), start=1):
-        parts[f"stage{stage}"] = _stage(channels[stage - 1], channels[stage], stride, config)
-    parts["head"] = _head(channels[-1], classes, config)
+    parts["stem"] = nn.Conv2d(3, _STEM, 3, stride=stem_stride, padding=1)
+    inputs = _STEM
+    for stage, stride in enumerate((stage_stride, 2, 2)):
+        outputs = _STEM * 2**stage * width
+        rest = (Block(outputs, outputs, 1, dropout, activation) for _ in range((depth - 4) // 6 - 1))
+        parts[f"stage{stage + 1}"] = nn.Sequential(Block(inputs, outputs, stride, dropout, activation), *rest)
+        inputs = outputs
+    norm = nn.BatchNorm2d(inputs, momentum=head_momentum)
+    parts["head"] = nn.Sequential(norm, ACTIVATIONS[activation](), *pooled(inputs, classes))
     return parts
-
-
-def _stage(inputs: int, outputs: int, stride: int, config: Model) -> nn.Sequential:
-    rest = (config.depth - 4) // 6 - 1
-    return nn.Sequential(
-        Block(inputs, outputs, stride, config), *(Block(outputs, outputs, 1, config) for _ in range(rest))
-    )
-
-
-def _head(inputs: int, classes: int, config: Model) -> nn.Sequential:
-    return nn.Sequential(
-        nn.BatchNorm2d(inputs),
-        _ACTIVATIONS[config.activation](),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(inputs, classes),
-    )

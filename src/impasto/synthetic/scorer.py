@@ -23,7 +23,10 @@ from impasto.rng import generator
 
 Scorer = Callable[[Tensor], Tensor]  # uint8 [N, 3, H, W] -> class probabilities, float32 [N, C]
 
-_NETWORK = Model(name="wrn", depth=10, width=1, stem_stride=2, dropout=0.0, activation="relu")
+_NETWORK = Model(
+    name="wrn", depth=10, width=1, stem_stride=2, stage_stride=1, dropout=0.0, activation="relu", head_momentum=0.1,
+    timm=None, weights=None,
+)  # fmt: skip
 _BATCH, _RATE, _PADDING = 128, 0.1, 2
 _STEPS, _EPOCHS = 300, 10  # whichever is longer
 
