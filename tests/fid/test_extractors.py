@@ -52,8 +52,8 @@ def lite0() -> Extractor:
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
-def test_every_extractor_keeps_the_protocol(name: str) -> None:
-    one = extractor(name, CPU)
+def test_every_extractor_keeps_the_protocol(name: str, inception_file: Path) -> None:
+    one = extractor(name, CPU, inception_file)
     assert one.name == name
     assert one.identity
     assert one.resize
@@ -63,9 +63,9 @@ def test_every_extractor_keeps_the_protocol(name: str) -> None:
     assert not found.requires_grad
 
 
-def test_config_and_registry_agree() -> None:
+def test_config_and_registry_agree(inception_file: Path) -> None:
     assert set(get_args(Fid.model_fields["extractor"].annotation)) == set(EXTRACTORS)
-    smallest = min(extractor(name, CPU).dimension for name in EXTRACTORS)
+    smallest = min(extractor(name, CPU, inception_file).dimension for name in EXTRACTORS)
     assert [bound.ge for bound in Fid.model_fields["n"].metadata if hasattr(bound, "ge")] == [smallest + 1]
 
 
@@ -130,6 +130,6 @@ def test_too_few_images(lite0: Extractor) -> None:
 
 
 def test_unknown_extractor() -> None:
-    with pytest.raises(ImpastoError, match="inception") as caught:
+    with pytest.raises(ImpastoError, match="unknown extractor 'inception'") as caught:
         extractor("inception", CPU)
     assert "efficientnet_lite0_112" in caught.value.remedy

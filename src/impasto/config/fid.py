@@ -13,7 +13,7 @@ class Fid(Section):
     """Extractor, number of images and number of points of the curve over lambda_s."""
 
     key: ClassVar[str] = "fid"
-    extractor: Literal["efficientnet_lite0_112"] = Field(
+    extractor: Literal["efficientnet_lite0_112", "inception_v3"] = Field(
         description="network whose features are compared; values of different extractors cannot be compared"
     )
     n: int = Field(ge=113, le=1_000_000, description="synthetic images measured, more than a feature has dimensions")

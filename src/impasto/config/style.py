@@ -32,7 +32,9 @@ class Style(Section):
     count: int = Field(ge=1, description="number of styles")
     size: int = Field(ge=8, description="side of the style images, pixels")
     min_std: float = Field(ge=0, le=0.25, description="least contrast of a style; flat styles erase the content")
-    encoder: Literal["efficientnet_lite0"] = Field(description="network whose channel statistics are the style")
+    encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
+        description="network whose channel statistics are the style"
+    )
     upscale: int = Field(ge=16, multiple_of=8, description="side to which images are resized for the encoder, pixels")
     refresh: float = Field(gt=0, le=1, description="share of the stylised images that is repainted each epoch")
     decoder: Decoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from impasto.errors import ImpastoError
 from impasto.fid.efficientnet_lite0_112 import EfficientNetLite0Block10
+from impasto.fid.inception import InceptionV3
 from impasto.fid.moments import Moments
 from impasto.progress import track
 
@@ -50,23 +52,29 @@ class Extractor(Protocol):
         """Features [B, D], float32, on the extractor's device, of uint8 images [B, 3, H, W] on any device."""
 
 
-EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
-    "efficientnet_lite0_112": EfficientNetLite0Block10,
+EXTRACTORS: dict[str, Callable[[torch.device, Path | None], Extractor]] = {
+    "efficientnet_lite0_112": lambda device, _: EfficientNetLite0Block10(device),
+    "inception_v3": InceptionV3,
 }
-"""One row and one file per extractor; a row builds the extractor on a device."""
+"""One row and one file per extractor; a row builds the extractor on a device, from a weight file if it needs one."""
 
 
-def extractor(name: str, device: torch.device) -> Extractor:
+def extractor(name: str, device: torch.device, weights: Path | None = None) -> Extractor:
     """Build a registered extractor on ``device``.
 
+    Args:
+        name: a key of :data:`EXTRACTORS`.
+        device: where the features are made.
+        weights: the weight file of ``inception_v3``; None downloads it once. Other extractors carry theirs.
+
     Raises:
-        ImpastoError: there is no extractor of this name.
+        ImpastoError: there is no extractor of this name, or its weights cannot be had.
     """
     if name not in EXTRACTORS:
         raise ImpastoError(
             f"unknown extractor {name!r}", where="fid.extractor", remedy=f"Choose one of: {', '.join(EXTRACTORS)}."
         )
-    return EXTRACTORS[name](device)
+    return EXTRACTORS[name](device, weights)
 
 
 def features(extractor: Extractor, images: Images, batch: int = BATCH) -> Tensor:

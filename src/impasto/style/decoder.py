@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from impasto.errors import ImpastoError
 from impasto.io import atomic, missing
 from impasto.style.adain import Moments
+from impasto.style.vgg import VggDecoder, decoder_shapes
 
 
 class Decoder(nn.Module):
@@ -69,8 +70,10 @@ class Decoder(nn.Module):
             save_file({name: tensor.cpu().contiguous() for name, tensor in self.state_dict().items()}, part)
 
 
-def load_decoder(path: Path) -> Decoder:
-    """Read a decoder that :meth:`Decoder.save` wrote, onto the CPU, in eval mode, without gradients.
+def load_decoder(path: Path) -> Decoder | VggDecoder:
+    """Read a fitted decoder (:meth:`Decoder.save`) or the converted published one, as the file's tensors say.
+
+    It is on the CPU, in eval mode, without gradients.
 
     Raises:
         ImpastoError: the file is missing or is no decoder.
@@ -79,6 +82,8 @@ def load_decoder(path: Path) -> Decoder:
         raise missing(path)
     try:
         weights = load_file(path)
+        if weights.keys() == decoder_shapes().keys():
+            return VggDecoder(weights)
         decoder = Decoder(weights["layers.0.weight"].shape[1])
         decoder.load_state_dict(weights)
     except (SafetensorError, KeyError, RuntimeError) as error:

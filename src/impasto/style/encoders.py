@@ -81,8 +81,14 @@ class EfficientNetLite0Encoder(nn.Module):
         return found
 
 
-ENCODERS: dict[str, Callable[[int], Encoder]] = {"efficientnet_lite0": EfficientNetLite0Encoder}
-"""Encoders by their names in ``style.encoder``; each is built from ``style.upscale``."""
+def _vgg19(upscale: int) -> Encoder:
+    from impasto.style.published import published_encoder
+
+    return published_encoder(upscale)
+
+
+ENCODERS: dict[str, Callable[[int], Encoder]] = {"efficientnet_lite0": EfficientNetLite0Encoder, "vgg19": _vgg19}
+"""Encoders by their names in ``style.encoder``; each is built from ``style.upscale``. vgg19 downloads its weights."""
 
 
 def resized(images: Tensor, side: int) -> Tensor:

@@ -7,17 +7,23 @@ from typing import Literal, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from impasto.config.style import Style
+from impasto.errors import ImpastoError
 from impasto.style.adain import adain
 from impasto.style.bank import StyleBank, load_bank
 from impasto.style.decoder import load_decoder
 from impasto.style.encoders import ENCODERS, Encoder, resized
+from impasto.style.published import load_encoder
 
 Precision: TypeAlias = Literal["fp32", "bf16"]
 
-BANK, DECODER = "bank.safetensors", "decoder.safetensors"
-"""File names in the folder of a fitted style model."""
+BANK, DECODER, ENCODER = "bank.safetensors", "decoder.safetensors", "encoder.safetensors"
+"""File names in the folder of a style model; only an encoder with downloaded weights is kept there."""
+
+UNPAINTED = -1
+"""Instead of a style, with ``faithful`` alone: the image is only resampled, as 5 % of the paper's are."""
 
 
 class Painter(Protocol):
@@ -48,13 +54,27 @@ class Stylizer:
         precision: of encoder and decoder; statistics, blending and resizing are always float32.
         chunk: images worked on at once, which bounds the memory. On a CPU 32 is a fifth faster than 64: the features
             stay in its cache. A GPU wants some hundreds.
+        faithful: resample as the paper's code does (see :meth:`_as_published`).
+
+    Raises:
+        ImpastoError: the bank's statistics are those of another encoder.
     """
 
     def __init__(
-        self, encoder: Encoder, decoder: nn.Module, bank: StyleBank, precision: Precision = "fp32", chunk: int = 32
+        self,
+        encoder: Encoder,
+        decoder: nn.Module,
+        bank: StyleBank,
+        precision: Precision = "fp32",
+        chunk: int = 32,
+        faithful: bool = False,
     ) -> None:
+        if bank.mean.shape[1] != encoder.channels:
+            found = f"the style bank has {bank.mean.shape[1]} channels, the encoder {encoder.channels}"
+            remedy = "Choose the encoder that made the bank: published features go with vgg19."
+            raise ImpastoError(found, where="style.bank, style.encoder", remedy=remedy)
         self.encoder, self.decoder, self.bank = encoder, decoder, bank
-        self.precision, self.chunk = precision, chunk
+        self.precision, self.chunk, self.faithful = precision, chunk, faithful
 
     @torch.no_grad()
     def __call__(self, images: Tensor, styles: Tensor, alpha: Tensor) -> Tensor:
@@ -71,8 +91,23 @@ class Stylizer:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             features = self.encoder.levels(pixels)[-1]
             blended = adain(features, self.bank.mean[styles], self.bank.std[styles], alpha)
-            pictures = self.decoder(blended)
-        return _to_bytes(resized(pictures.float().clamp(0, 1), images.shape[-1]))
+            pictures = self.decoder(blended).float()
+        if self.faithful:
+            return _to_bytes(self._as_published(pixels, pictures, styles))
+        return _to_bytes(resized(pictures.clamp(0, 1), images.shape[-1]))
+
+    def _as_published(self, pixels: Tensor, pictures: Tensor, styles: Tensor) -> Tensor:
+        """Shrink bilinearly without antialiasing, clamp only then, and put resampled images where styles are left out.
+
+        From 224 px this keeps one of 49 pixels of a 32 px image, and blurs one of 64 px. One departure is left out: the
+        paper's code never clamps. Paintings are kept as uint8, which cannot hold a value outside [0, 1], and no byte
+        stands for one: of TrivialAugment's operations, which are drawn later, only Equalize wraps such values modulo
+        256; the others clamp them, or pass them on to the network.
+        """
+        enlarged = resized(pixels, pictures.shape[-1])
+        unpainted = (styles == UNPAINTED)[:, None, None, None]
+        pictures = torch.where(unpainted, enlarged, pictures)
+        return functional.interpolate(pictures, pixels.shape[-2:], mode="bilinear").clamp(0, 1)
 
 
 class Recolourer:
@@ -82,9 +117,18 @@ class Recolourer:
 
     Args:
         bank: of which the RGB statistics are used; on the device of the images to come.
+
+    Raises:
+        ImpastoError: the bank has none.
     """
 
     def __init__(self, bank: StyleBank) -> None:
+        if not bank.rgb_mean.shape[1]:
+            raise ImpastoError(
+                "the style bank has no statistics of the styles' colours: it was made of features, not of pictures",
+                where="style.method",
+                remedy="Set style.method to adain, or style.bank to folder or procedural.",
+            )
         self.bank = bank
 
     @torch.no_grad()
@@ -95,25 +139,34 @@ class Recolourer:
         return _to_bytes(pixels.clamp(0, 1))
 
 
-def load_painter(folder: Path, style: Style, device: torch.device, precision: Precision) -> Painter:
+def load_painter(
+    folder: Path, style: Style, device: torch.device, precision: Precision, faithful: bool = False
+) -> Painter:
     """The painter of a fitted style model; reads ``method``, ``encoder`` and ``upscale`` of the parameters.
 
     Args:
-        folder: holds ``BANK`` and, for AdaIN, ``DECODER``.
+        folder: holds ``BANK`` and, for AdaIN, ``DECODER``; where it holds ``ENCODER`` too, nothing is downloaded.
         style: the parameters that the model was fitted with.
         device: where to paint.
         precision: see :class:`Stylizer`.
+        faithful: see :class:`Stylizer`; recolouring has no published form.
 
     Raises:
-        ImpastoError: a file is missing or damaged.
+        ImpastoError: a file is missing or damaged, or the method or the encoder does not go with the bank.
     """
     bank = load_bank(folder / BANK).to(device)
     if style.method == "colour":
         return Recolourer(bank)
-    encoder = ENCODERS[style.encoder](style.upscale)
+    encoder = _encoder(folder, style)
     encoder.to(device)
     chunk = 32 if device.type == "cpu" else 256
-    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk)
+    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, faithful)
+
+
+def _encoder(folder: Path, style: Style) -> Encoder:
+    if style.encoder == "vgg19" and (folder / ENCODER).exists():
+        return load_encoder(folder / ENCODER, style.upscale)
+    return ENCODERS[style.encoder](style.upscale)
 
 
 def _to_bytes(pixels: Tensor) -> Tensor:

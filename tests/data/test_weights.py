@@ -1,0 +1,105 @@
+"""Weight files: what is read equals what was written, and nothing else is accepted."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from impasto.data.origin import Origin
+from impasto.data.weights import load_weights, read_weights, save_weights, shapes
+from impasto.errors import ImpastoError
+
+ORIGIN = Origin("net.pth", 12, "ab" * 32, "cd" * 20, published=True)
+WANTED = {"0.weight": torch.Size([4, 3]), "0.bias": torch.Size([4])}
+
+
+def tensors(**changes: Any) -> dict[str, Any]:
+    source = torch.Generator().manual_seed(0)
+    found = {name: torch.randn(shape, generator=source) for name, shape in WANTED.items()}
+    return {name: value for name, value in (found | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["present format", "old format"])
+def test_every_bit_is_read(tmp_path: Path, zipped: bool) -> None:
+    stored = tensors(**{"0.weight": torch.randn(3, 4).T, "1.num_batches_tracked": torch.tensor(7)})
+    torch.save(dict(reversed(stored.items())), tmp_path / "net.pth", _use_new_zipfile_serialization=zipped)
+    found = read_weights(tmp_path / "net.pth", WANTED)
+    assert list(found) == list(WANTED)
+    assert all(torch.equal(found[name], stored[name]) and found[name].is_contiguous() for name in WANTED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"0.bias": None}, "lacks '0.bias' and 0 more of 2 tensors"),
+        ({"3.weight": torch.zeros(1)}, "holds '3.weight' and 0 more tensors that the network does not have"),
+        ({"0.weight": torch.zeros(3, 4)}, r"'0.weight' as float32 \[3, 4\], expected float32 \[4, 3\]"),
+        ({"0.bias": torch.zeros(4, dtype=torch.float16)}, r"'0.bias' as float16 \[4\], expected float32 \[4\]"),
+        ({"0.bias": torch.tensor([0, 1, float("nan"), 0])}, "entries in '0.bias' that are not finite"),
+        ({"0.bias": "text"}, "holds no tensors by name"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    torch.save(tensors(**changes), tmp_path / "net.pth")
+    with pytest.raises(ImpastoError, match=fault):
+        read_weights(tmp_path / "net.pth", WANTED)
+
+
+class Malicious:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, ("touch was-here",)
+
+
+@pytest.mark.parametrize("content", [b"", b"nothing of the kind", b"PK\x03\x04 no archive", pickle.dumps({"a": 1}, 2)])
+def test_garbage_is_no_crash(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "net.pth").write_bytes(content)
+    with pytest.raises(ImpastoError, match="cannot be read as weights|holds no tensors"):
+        read_weights(tmp_path / "net.pth", WANTED)
+
+
+def test_no_code_is_run(root: Path) -> None:
+    torch.save(tensors(**{"0.bias": Malicious()}), root / "net.pth")
+    with pytest.raises(ImpastoError, match="cannot be read as weights"):
+        read_weights(root / "net.pth", WANTED)
+    assert not (root / "was-here").exists()
+    with pytest.raises(ImpastoError, match="does not exist"):
+        read_weights(root / "absent.pth", WANTED)
+
+
+def test_safetensors_keep_the_bits_and_the_origin(tmp_path: Path) -> None:
+    file, stored = tmp_path / "new" / "net.safetensors", tensors()
+    save_weights(file, stored, ORIGIN)
+    found, origin = load_weights(file, WANTED)
+    assert origin == ORIGIN and list(found) == list(WANTED)
+    assert all(torch.equal(found[name], stored[name]) for name in WANTED)
+    first = file.read_bytes()
+    save_weights(file, stored, ORIGIN)
+    assert file.read_bytes() == first and list(file.parent.iterdir()) == [file]
+
+
+def test_other_safetensors_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "net.safetensors"
+    with pytest.raises(ImpastoError, match="does not exist"):
+        load_weights(file, WANTED)
+    save_file(tensors(), file)
+    with pytest.raises(ImpastoError, match="no file of converted weights"):
+        load_weights(file, WANTED)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ImpastoError, match="no file of converted weights"):
+        load_weights(file, WANTED)
+    save_weights(file, tensors(**{"0.bias": torch.zeros(5)}), ORIGIN)
+    with pytest.raises(ImpastoError, match=r"'0.bias' as float32 \[5\]"):
+        load_weights(file, WANTED)
+
+
+def test_shapes_leave_counters_out() -> None:
+    found = shapes(nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)))
+    expected: dict[str, Tensor] = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).state_dict()
+    assert found == {name: t.shape for name, t in expected.items() if name != "1.num_batches_tracked"}
