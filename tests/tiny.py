@@ -44,14 +44,16 @@ def mix(**changes: Any) -> Mix:
 
 def augment(**changes: Any) -> Augment:
     """The section ``augment``, everything off."""
-    return Augment.model_validate({"flip": False, "crop": 0, "trivial": False, "erase": 0.0} | changes)
+    values = {"flip": False, "crop": 0, "trivial": False, "augmix": "none", "erase": 0.0, "mixup": 0.0, "cutmix": 0.0}
+    values |= {"noise": False, "feature_noise": False, "deepaugment": {"share": 0.0, "size": 48}}
+    return Augment.model_validate(values | changes)
 
 
 def train(**changes: Any) -> Train:
     """The section ``train`` for a run of a few steps, without averaging."""
     averaging = {"start": 1.0, "learning_rate": 0.02, "anneal": 2} | changes.pop("averaging", {})
     values = {"epochs": 4, "batch": 16, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "clip": 1.0}
-    values |= {"label_smoothing": 0.1, "period": 2, "period_factor": 2, "precision": "fp32", "averaging": averaging}
+    values |= {"label_smoothing": 0.1, "consistency": 0.0, "period": 2, "period_factor": 2, "precision": "fp32", "averaging": averaging}
     return Train.model_validate(values | changes)
 
 

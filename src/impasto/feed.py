@@ -29,6 +29,7 @@ class Feed:
         batch: images per batch.
         seed: seed of the run.
         device: where the batches are wanted.
+        views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
     streams: tuple[Stream, Stream]
@@ -40,6 +41,7 @@ class Feed:
     batch: int
     seed: int
     device: torch.device
+    views: int = 1
 
     def __post_init__(self) -> None:
         if self.mix.lambda_ > 0 and not len(self.streams[1]):
@@ -69,7 +71,8 @@ class Feed:
     def epoch(self, epoch: int) -> tuple[Plan, Iterator[tuple[Tensor, Tensor]]]:
         """Paint what an epoch needs and return its plan and its batches.
 
-        Each batch is (images float32 [B, 3, H, W] in [0, 1], labels int64 [B]) on the device.
+        Each batch is (images float32 [V B, 3, H, W] in [0, 1], labels int64 [B]) on the device for V views; row
+        v B + i is view v of image i.
         """
         plan = self.plan(epoch)
         self.paintings.paint(plan)
@@ -77,18 +80,21 @@ class Feed:
 
     def _batches(self, plan: Plan, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         size = self.streams[0].size
-        draws = policy.draw(self.augment, len(plan.row), (size, size), self.seed, epoch)
+        draws = [policy.draw(self.augment, len(plan.row), (size, size), self.seed, epoch, v) for v in range(self.views)]
         labels = torch.empty_like(plan.row)
         for stream, mask in zip(self.streams, (~plan.synthetic, plan.synthetic), strict=True):
             labels[mask] = stream.labels[plan.row[mask]]
         for rows in plan.batches(self.batch):
-            part = draws.rows(torch.arange(rows.start, rows.stop))
-            images = policy.apply(self._pictures(plan, rows), part, plan.trivial[rows])
-            yield images, labels[rows].to(self.device)
+            parts = [each.rows(torch.arange(rows.start, rows.stop)) for each in draws]
+            plain = gather(self.streams, plan.synthetic[rows], plan.row[rows])
+            first, *others = parts
+            views = [policy.apply(plain, policy.clean(first), plan.trivial[rows])] if others else []
+            painted = self._painted(plain, plan, rows)
+            views += [policy.apply(painted, part, plan.trivial[rows]) for part in others or parts]
+            yield torch.cat(views) if others else views[0], labels[rows].to(self.device)
 
-    def _pictures(self, plan: Plan, rows: slice) -> Tensor:
-        """Unaugmented images uint8 [B, 3, H, W]: stylised ones from the bank, the others from their stream."""
-        images = gather(self.streams, plan.synthetic[rows], plan.row[rows])
+    def _painted(self, images: Tensor, plan: Plan, rows: slice) -> Tensor:
+        """The images uint8 [B, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
         places = plan.stylised[rows].nonzero()[:, 0]
         if len(places):
             images[places.to(images.device)] = self.paintings.show(plan, places + rows.start)

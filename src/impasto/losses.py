@@ -29,7 +29,7 @@ def jensen_shannon(logits: Tensor, views: int = 3) -> Tensor:
     views, clamped to [1e-7, 1].
 
     Args:
-        logits: (V * N, K), row v * N + i for view v of image i (``augment.views``); widened to float32 first.
+        logits: (V * N, K), row v * N + i for view v of image i; widened to float32 first.
         views: V, at least 2.
 
     Returns:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from impasto.averaging import WeightAverage, refresh_batch_norm
+from impasto.batch_augment import BatchAugment
 from impasto.checkpoint import Resume
 from impasto.config.train import Train
 from impasto.data.images import to_unit
 from impasto.data.stream import Stream
 from impasto.feed import Feed
-from impasto.losses import cross_entropy
+from impasto.losses import consistent_cross_entropy, cross_entropy
 from impasto.models.registry import blocks
 from impasto.precision import autocast, resolve
 from impasto.progress import track
@@ -147,6 +148,7 @@ class Loop:
         self.model, self.feed, self.train, self.purpose = model, feed, train, purpose
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
         self.average = WeightAverage(model)
+        self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = torch.optim.SGD(
             model.parameters(),
             lr=train.learning_rate,
@@ -167,17 +169,16 @@ class Loop:
         plan, batches = self.feed.epoch(epoch)
         total = torch.zeros((), device=self.feed.device)
         with seeded(self.feed, self.purpose, "dropout", epoch):
-            for images, labels in batches:
-                total += self.step(images, labels) * len(labels)
+            for number, (rows, (images, labels)) in enumerate(zip(plan.batches(self.feed.batch), batches, strict=True)):
+                total += self.step(images, labels, plan.synthetic[rows], epoch, number) * len(labels)
         if phase.average is not None and local >= phase.average:
             self.average.update(self.model)
         return {"loss": float(total) / len(plan.row), "learning_rate": rate, **plan.shares()}
 
-    def step(self, images: Tensor, labels: Tensor) -> Tensor:
-        """One step of the optimiser; returns the detached loss."""
-        with autocast(self.train.precision, self.feed.device):
-            logits = self.model(images)
-        loss = cross_entropy(logits.float(), labels, self.train.label_smoothing)
+    def step(self, images: Tensor, labels: Tensor, synthetic: Tensor, epoch: int, number: int) -> Tensor:
+        """One step of the optimiser on a batch of an epoch; returns the detached loss."""
+        logits, targets = self.augment(images, labels, synthetic, epoch, number)
+        loss = self.loss(logits.float(), targets)
         self.optimizer.zero_grad(set_to_none=True)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
@@ -185,6 +186,13 @@ class Loop:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return loss.detach()
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Cross-entropy, and where each image has several views how far the predictions for them lie apart."""
+        smoothing, weight, views = self.train.label_smoothing, self.train.consistency, self.feed.views
+        if views == 1:
+            return cross_entropy(logits, targets, smoothing)
+        return consistent_cross_entropy(logits, targets, smoothing, weight=weight, views=views)
 
     def open(self, phase: Phase) -> None:
         """Let the phase's blocks learn and keep the others as they are, statistics included."""

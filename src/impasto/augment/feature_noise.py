@@ -7,12 +7,10 @@ depth from {0, 1, 2} and leave depth 0, the input, to patched p-norm noise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from impasto.augment import words
 
@@ -81,27 +79,3 @@ def apply(features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Ten
     added = torch.randn(shape, generator=source, device=features.device).mul_(noise.additive)
     added = added.mul_(words.reach(words.draw(shape, source), spared)).movedim(-1, 1)
     return torch.addcmul(added, features.float(), factor).to(features.dtype)
-
-
-@contextmanager
-def after(stages: Sequence[nn.Module], depth: int, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    """Let ``change`` replace the output of stage ``depth`` in every forward pass inside; outside nothing stays behind.
-
-    Args:
-        stages: the modules after which noise may act, from the input on.
-        depth: 1 for the first stage; 0, the input, changes nothing here.
-        change: from the features to what the next stage gets.
-
-    Raises:
-        ValueError: there are fewer stages.
-    """
-    if not 0 <= depth <= len(stages):
-        raise ValueError(f"depth {depth} of a model with {len(stages)} stages")
-    if depth == 0:
-        yield
-        return
-    handle = stages[depth - 1].register_forward_hook(lambda _stage, _inputs, features: change(features))
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -1,19 +1,45 @@
-"""Section ``augment``: rule-based augmentation."""
+"""Section ``augment``: rule-based augmentation of images, of batches and of features."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from impasto.config.base import Section
+from impasto.config.mix import Share
+
+
+class DeepAugment(Section):
+    """Distortion by random networks, Noise2Net (Hendrycks et al. 2021)."""
+
+    key: ClassVar[str] = "augment.deepaugment"
+    share: Share = Field(description="share of each batch that is distorted; 0.5 in the paper, 0 is off")
+    size: int = Field(ge=32, le=512, description="side at which the networks work, px; an odd multiple of the images'")
 
 
 class Augment(Section):
-    """Flip, crop, TrivialAugment and random erasing, in this order."""
+    """Per image flip, crop, TrivialAugment or AugMix and erasing; per batch Noise2Net, mixing and noise; in this order."""
 
     key: ClassVar[str] = "augment"
     flip: bool = Field(description="mirror every second image, at random (wrong for digits)")
     crop: int = Field(ge=0, le=64, description="zero padding of the random crop, px; 0 is off")
     trivial: bool = Field(description="TrivialAugment: one random operation per image")
-    erase: float = Field(ge=0, le=1, description="probability of random erasing")
+    augmix: Literal["none", "all", "official", "noisymix"] = Field(
+        description="AugMix in TrivialAugment's place, by its operations: all 13 (Siedel et al.), the 9 official ones, "
+        "which -C has not, or these and colour (NoisyMix)"
+    )
+    erase: Share = Field(description="probability of random erasing")
+    deepaugment: DeepAugment
+    mixup: Share = Field(description="probability that a batch is mixed by Mixup; both streams apart")
+    cutmix: Share = Field(description="the same for CutMix; a batch has one of the two at most")
+    noise: bool = Field(description="patched p-norm noise: groups of 8 images share kind, strength and place")
+    feature_noise: bool = Field(
+        description="noisy feature mixup: noise and mixing act on the input or after the first or second stage, by chance"
+    )
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        if self.trivial and self.augmix != "none":
+            raise ValueError(f"augment.trivial is true and augment.augmix is {self.augmix}: an image has one of the two")
+        return self

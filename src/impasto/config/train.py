@@ -28,6 +28,9 @@ class Train(Section):
     momentum: float = Field(ge=0, lt=1, description="Nesterov momentum")
     weight_decay: float = Field(ge=0, description="L2 penalty on all parameters")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
+    consistency: float = Field(
+        ge=0, description="weight of the Jensen-Shannon divergence of three views of each image; 0 shows one view"
+    )
     clip: float = Field(gt=0, description="largest norm of the gradient")
     period: int = Field(ge=1, description="epochs of the first cosine cycle")
     period_factor: int = Field(ge=1, description="each cosine cycle is so many times longer than the one before")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from impasto.config.all import check as check_sections
 from impasto.config.base import load, nearest, read_yaml
+from impasto.config.dataset import NATIVE
 from impasto.config.evaluate import Evaluate
+from impasto.config.synthetic import POOLS
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
@@ -15,6 +17,7 @@ from impasto.workspace import main_root
 
 PATHS = (
     "dataset.root", "synthetic.root", "style.root", "evaluate.root", "evaluate.frost_bank", "evaluate.reference",
+    "model.weights",
 )  # fmt: skip
 
 
@@ -45,6 +48,8 @@ def _existing_paths(params: Path) -> None:
     for leaf in PATHS:
         section, name = leaf.split(".")
         value = tree[section][name]
+        if leaf == "dataset.root" and tree[section]["name"] in NATIVE or value in POOLS:
+            continue  # it is downloaded there, or it is a name
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
             raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)

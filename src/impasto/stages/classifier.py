@@ -68,6 +68,7 @@ class Inputs:
             batch=self._this.load(Train).batch,
             seed=seed,
             device=device(),
+            views=3 if self._this.load(Train).consistency else 1,
         )
 
 

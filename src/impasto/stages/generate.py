@@ -17,7 +17,7 @@ from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
 from impasto.synthetic.clean import tolerance_for
 from impasto.synthetic.fit import fit_generator
-from impasto.synthetic.npz import convert_npz
+from impasto.synthetic.published import convert_pool
 from impasto.synthetic.quota import interleaved, quotas
 from impasto.synthetic.sample import sample_pool
 from impasto.synthetic.source import folder_pool, no_images
@@ -31,13 +31,15 @@ def generate(images: In, split: In, out: Out, picture: Out, timing: Out, params:
     """Write the pool as images with labels, and a grid of samples."""
     with stage("generate", params, timing, images=images, split=split) as this:
         config, originals = this.load(Synthetic), Images.load(images)
-        root, resume = main_root() / Path(config.root or "").expanduser(), this.resume("generator")
+        resume = this.resume("generator")
         if config.source == "generator":
             _sample(this, originals, resume).save(out)
         elif config.source == "npz":
-            convert_npz(root, originals, out)
+            convert_pool(str(config.root), originals, out)
+        elif config.source == "folder":
+            folder_pool(main_root() / Path(str(config.root)).expanduser(), originals).save(out)
         else:
-            (folder_pool(root, originals) if config.source == "folder" else no_images(originals)).save(out)
+            no_images(originals).save(out)
         pool = Images.load(out)
         write_png(picture, _sheet(pool))
         this.run.metrics({"pool": len(pool)})

@@ -1,0 +1,109 @@
+"""What acts on a whole batch on its way through the network in training: Noise2Net, mixing, noise on input or features.
+
+The order is that of Siedel et al. (arXiv 2512.15675, section 4): Noise2Net, then Mixup or CutMix, then patched p-norm
+noise. With feature noise a place is drawn for each batch: the input, where all this happens, or after the first or the
+second stage, where features are mixed and get noise of their own instead.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from impasto.augment import feature_noise, mixup, pnorm_noise
+from impasto.augment.deepaugment import draw_network
+from impasto.augment.feature_noise import FeatureNoise
+from impasto.augment.mixup import Mixture
+from impasto.config.augment import Augment
+from impasto.models.places import places, run
+from impasto.precision import autocast
+from impasto.rng import generator, key
+
+_GROUP = 8  # images that share p-norm noise
+_SMALL = 32  # px, up to which the paper's limits for CIFAR apply
+
+
+class BatchAugment:
+    """Logits and targets of training batches; everything drawn is keyed by (seed, purpose, epoch, batch).
+
+    Args:
+        config: what is switched on.
+        model: built by :func:`impasto.models.registry.build`.
+        seed: seed of the run.
+        precision: auto, fp32, bf16 or fp16, of the network alone.
+        views: how many views of each image a batch holds; they are mixed alike.
+    """
+
+    def __init__(self, config: Augment, model: nn.Module, seed: int, precision: str, views: int = 1) -> None:
+        self.config, self.model, self.seed, self.precision, self.views = config, model, seed, precision, views
+        self._networks = draw_network(generator(seed, "noise2net"), config.deepaugment.size)
+
+    def __call__(self, images: Tensor, labels: Tensor, synthetic: Tensor, *place: int) -> tuple[Tensor, Tensor]:
+        """Run the network over an augmented batch.
+
+        Args:
+            images: float32 [V B, 3, H, W] in [0, 1].
+            labels: int64 [B], on the device of the images.
+            synthetic: bool [B] on the CPU; originals are mixed with originals, synthetic images with synthetic ones.
+            place: number of the epoch and of the batch.
+
+        Returns:
+            Logits [V B, K], and targets: the labels, or float32 [B, K] where images were mixed.
+        """
+        mixture, noise = self._mixture(synthetic, place), self._feature_noise(place)
+        images, size = self._distorted(images, place), tuple(images.shape[-2:])
+        if noise and noise.depth:
+            source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *map(str, place)))
+
+            def change(features: Tensor) -> Tensor:
+                nonlocal size
+                size = tuple(features.shape[-2:])
+                return self._noisy(mixup.apply(features, self._spread(mixture)), noise, source)
+
+            with autocast(self.precision, images.device):
+                logits = run(self.model, images, places(self.model)[noise.depth], change)
+        else:
+            images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
+            with autocast(self.precision, images.device):
+                logits = self.model(images)
+        return logits, mixup.targets(labels, logits.shape[1], mixture, (size[0], size[1]))
+
+    def _mixture(self, synthetic: Tensor, place: tuple[int, ...]) -> Mixture:
+        source = generator(self.seed, "mixup", *place)
+        return mixup.draw(synthetic, mixup=self.config.mixup, cutmix=self.config.cutmix, generator=source)
+
+    def _spread(self, mixture: Mixture) -> Mixture:
+        """The mixture of one view for all of them."""
+        starts = torch.arange(self.views).repeat_interleave(len(mixture.partner)) * len(mixture.partner)
+        return mixture._replace(partner=mixture.partner.repeat(self.views) + starts)
+
+    def _feature_noise(self, place: tuple[int, ...]) -> FeatureNoise | None:
+        if not self.config.feature_noise:
+            return None
+        depths = len(places(self.model))
+        return feature_noise.draw(depths=depths, generator=generator(self.seed, "feature-noise", *place))
+
+    def _noisy(self, features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Tensor:
+        """Features with noise; the additive part of view v is v + 1 times as strong, as in NoisyMix."""
+        parts = [
+            feature_noise.apply(part, noise._replace(additive=noise.additive * view), source)
+            for view, part in enumerate(features.chunk(self.views), start=1)
+        ]
+        return torch.cat(parts)
+
+    def _distorted(self, images: Tensor, place: tuple[int, ...]) -> Tensor:
+        """By Noise2Net, which works on what the network sees after its normalisation."""
+        share, normalise = self.config.deepaugment.share, self.model.get_submodule("normalise")
+        if not share:
+            return images
+        draws = self._networks.draw(len(images), generator(self.seed, "noise2net", *place), share=share)
+        return self._networks.apply(images, draws, normalise.get_buffer("mean"), normalise.get_buffer("std"))
+
+    def _with_noise(self, images: Tensor, place: tuple[int, ...]) -> Tensor:
+        if not self.config.noise:
+            return images
+        size = (images.shape[2], images.shape[3])
+        limits = pnorm_noise.SMALL if min(size) <= _SMALL else pnorm_noise.LARGE
+        source = generator(self.seed, "pnorm-noise", *place)
+        draws = pnorm_noise.draw(len(images), size, limits=limits, group=_GROUP, generator=source)
+        return pnorm_noise.apply(images, draws, pnorm_noise.sources(images.device, self.seed, *place))

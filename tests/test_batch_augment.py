@@ -1,0 +1,138 @@
+"""What acts on whole batches in training, against the parts applied by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from impasto.augment import feature_noise, mixup, pnorm_noise
+from impasto.augment.deepaugment import draw_network
+from impasto.batch_augment import BatchAugment
+from impasto.losses import consistent_cross_entropy, cross_entropy
+from impasto.rng import generator, key
+from tiny import CPU, augment, feed, train
+from tiny import model as network
+from impasto.training import Loop, base_phase
+
+N, SEED, PLACE = 8, 3, (2, 5)
+LABELS = torch.arange(N) % 4
+SYNTHETIC = torch.arange(N) >= N // 2
+
+
+def images(views: int = 1) -> Tensor:
+    return torch.rand(views * N, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def act(model: nn.Module, views: int = 1, place: tuple[int, int] = PLACE, **changes: Any) -> tuple[Tensor, Tensor]:
+    acting = BatchAugment(augment(**changes), model, SEED, "fp32", views)
+    return acting(images(views), LABELS, SYNTHETIC, *place)
+
+
+def mixture(place: tuple[int, int] = PLACE, **p: float) -> mixup.Mixture:
+    return mixup.draw(SYNTHETIC, **({"mixup": 0.0, "cutmix": 0.0} | p), generator=generator(SEED, "mixup", *place))
+
+
+def test_with_all_off_it_is_the_network_and_the_labels() -> None:
+    model = network().eval()
+    logits, targets = act(model)
+    assert torch.equal(logits, model(images())) and torch.equal(targets, LABELS)
+
+
+@pytest.mark.parametrize("method", ["mixup", "cutmix"])
+def test_images_are_mixed_within_their_stream(method: str) -> None:
+    model = network().eval()
+    logits, targets = act(model, **{method: 1.0})
+    drawn = mixture(**{method: 1.0})
+    assert torch.equal(SYNTHETIC[drawn.partner], SYNTHETIC) and drawn.method != mixup.Method.NONE
+    assert torch.equal(logits, model(mixup.apply(images(), drawn)))
+    assert torch.equal(targets, mixup.targets(LABELS, 4, drawn, (16, 16))) and targets.shape == (N, 4)
+
+
+def test_input_noise_comes_after_mixing() -> None:
+    model = network().eval()
+    logits, _ = act(model, mixup=1.0, noise=True)
+    draws = pnorm_noise.draw(N, (16, 16), limits=pnorm_noise.SMALL, generator=generator(SEED, "pnorm-noise", *PLACE))
+    sources = pnorm_noise.sources(CPU, SEED, *PLACE)
+    expected = pnorm_noise.apply(mixup.apply(images(), mixture(mixup=1.0)), draws, sources)
+    assert torch.equal(logits, model(expected)) and not torch.equal(expected, images())
+
+
+def test_noise2net_acts_on_a_share_before_all_else() -> None:
+    model = network().eval()
+    logits, _ = act(model, deepaugment={"share": 0.5, "size": 48})
+    net = draw_network(generator(SEED, "noise2net"), 48)
+    draws = net.draw(N, generator(SEED, "noise2net", *PLACE), share=0.5)
+    expected = net.apply(images(), draws, torch.full((1, 3, 1, 1), 0.5), torch.full((1, 3, 1, 1), 0.25))
+    assert torch.equal(logits, model(expected))
+    assert int((expected != images()).flatten(1).any(1).sum()) == N // 2
+
+
+def test_feature_noise_acts_at_every_depth() -> None:
+    model, seen = network().eval(), set()
+    for batch in range(30):
+        place = (0, batch)
+        noise = feature_noise.draw(depths=3, generator=generator(SEED, "feature-noise", *place))
+        logits, targets = act(model, place=place, feature_noise=True, cutmix=1.0)
+        mixed = mixture(place, cutmix=1.0)
+        x, size = images(), (16, 16)
+        if noise.depth == 0:
+            x = model(mixup.apply(x, mixed))
+        else:
+            source = torch.Generator().manual_seed(key(SEED, "feature-noise", *map(str, place)))
+            for name, part in model.named_children():
+                x = part(x)
+                if name == f"stage{noise.depth}":
+                    size = (x.shape[2], x.shape[3])
+                    x = feature_noise.apply(mixup.apply(x, mixed), noise, source)
+        assert torch.equal(logits, x)
+        assert torch.equal(targets, mixup.targets(LABELS, 4, mixed, size))
+        seen.add(noise.depth)
+    assert seen == {0, 1, 2}
+
+
+def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
+    model = network().eval()
+    _, targets = act(model, views=3, mixup=1.0)
+    acting = BatchAugment(augment(mixup=1.0), model, SEED, "fp32", 3)
+    seen: list[Tensor] = []
+    model.register_forward_pre_hook(lambda _model, given: seen.append(given[0]))
+    acting(images(3), LABELS, SYNTHETIC, *PLACE)
+    views = [mixup.apply(view, mixture(mixup=1.0)) for view in images(3).chunk(3)]
+    assert torch.equal(seen[0], torch.cat(views)) and targets.shape == (N, 4)
+    noise = feature_noise.FeatureNoise(1, 0.1, 0.0, 0.0)
+    zeros = acting._noisy(torch.zeros(3 * 400, 4, 5, 5), noise, torch.Generator().manual_seed(0))
+    spreads = [float(part.std()) for part in zeros.chunk(3)]
+    assert spreads == pytest.approx([0.1, 0.2, 0.3], rel=0.02)
+
+
+def test_a_batch_replays_and_another_one_differs() -> None:
+    model, everything = network().eval(), {"mixup": 0.5, "cutmix": 0.5, "noise": True, "feature_noise": True}
+    first, again = act(model, **everything), act(model, **everything)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], act(model, place=(2, 6), **everything)[0])
+
+
+def test_a_feed_of_views_shows_the_plain_image_first() -> None:
+    one = feed(augmented=augment(crop=2, trivial=True, erase=0.5))
+    three = feed(augmented=augment(crop=2, trivial=True, erase=0.5))
+    three.views = 3
+    crops_alone = feed(augmented=augment(crop=2), mixed=one.mix.model_copy(update={"lambda_o": 0.0, "lambda_s": 0.0}))
+    for (x, y), (xs, ys), (plain, _) in zip(one.epoch(1)[1], three.epoch(1)[1], crops_alone.epoch(1)[1], strict=True):
+        views = xs.chunk(3)
+        assert torch.equal(y, ys) and len(xs) == 3 * len(x)
+        assert torch.equal(views[0], plain), "neither painted nor augmented"
+        assert not torch.equal(views[1], views[2]) and not torch.equal(views[1], views[0])
+
+
+def test_the_loss_of_views_and_of_single_images() -> None:
+    logits, targets = torch.randn(3 * N, 4, generator=torch.Generator().manual_seed(0)), LABELS
+    settings = train(consistency=12.0)
+    three = feed()
+    three.views = 3
+    loop = Loop(network(), three, [base_phase(settings)], settings, "train")
+    assert torch.equal(loop.loss(logits, targets), consistent_cross_entropy(logits, targets, 0.1, weight=12.0))
+    plain = Loop(network(), feed(), [base_phase(train())], train(), "train")
+    assert torch.equal(plain.loss(logits[:N], targets), cross_entropy(logits[:N], targets, 0.1))
