@@ -58,9 +58,12 @@ def test_counts_are_exact(n: int, share: float, o: float, s: float, painted: flo
 
 def test_47_or_48_of_50_evenly() -> None:
     synthetic, found = drawn(mix(lambda_=0.5, lambda_s=1.0, alpha_s=[0.1, 1.0]), n=40_000)
-    kept = torch.tensor([int((found.style[rows] >= 0).sum()) for rows in groups(found, synthetic)])
+    each = groups(found, synthetic)
+    kept = torch.tensor([int((found.style[rows] >= 0).sum()) for rows in each])
     assert len(kept) == 400 and set(kept.tolist()) == {47, 48}
     assert abs(float(kept.float().mean()) - 47.5) < 4 * 0.5 / math.sqrt(400)
+    strengths = torch.stack([found.alpha[rows[0]] for rows in each])
+    assert abs(float(torch.corrcoef(torch.stack([kept.float(), strengths]))[0, 1])) < 4 / math.sqrt(400)
 
 
 @pytest.mark.parametrize(("painted", "kept"), [(1.0, 50), (0.0, 0), (0.9, 45)])

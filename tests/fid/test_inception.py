@@ -120,6 +120,7 @@ def test_the_identity_names_the_weights(
     assert "not the published" not in InceptionV3(CPU, inception_file).identity
     assert WEIGHTS.sha256 == "6726825d" and WEIGHTS.sha256 in WEIGHTS.remote.name
     assert (measure.name, measure.dimension) == ("inception_v3", 2048) and "TensorFlow 1" in measure.resize
+    assert "input (x - 128) / 128, pool3" in measure.identity
 
 
 def test_a_wrong_file_under_the_published_name_is_refused(root: Path, inception_file: Path) -> None:
