@@ -13,9 +13,9 @@ from impasto.augment.deepaugment import draw_network
 from impasto.batch_augment import BatchAugment
 from impasto.losses import consistent_cross_entropy, cross_entropy
 from impasto.rng import generator, key
+from impasto.training import Loop, base_phase
 from tiny import CPU, augment, feed, train
 from tiny import model as network
-from impasto.training import Loop, base_phase
 
 N, SEED, PLACE = 8, 3, (2, 5)
 LABELS = torch.arange(N) % 4

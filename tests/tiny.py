@@ -53,7 +53,14 @@ def train(**changes: Any) -> Train:
     """The section ``train`` for a run of a few steps, without averaging."""
     averaging = {"start": 1.0, "learning_rate": 0.02, "anneal": 2} | changes.pop("averaging", {})
     values = {"epochs": 4, "batch": 16, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "clip": 1.0}
-    values |= {"label_smoothing": 0.1, "consistency": 0.0, "period": 2, "period_factor": 2, "precision": "fp32", "averaging": averaging}
+    values |= {
+        "label_smoothing": 0.1,
+        "consistency": 0.0,
+        "period": 2,
+        "period_factor": 2,
+        "precision": "fp32",
+        "averaging": averaging,
+    }
     return Train.model_validate(values | changes)
 
 

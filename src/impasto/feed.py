@@ -13,6 +13,7 @@ from impasto.config.augment import Augment
 from impasto.config.mix import Mix
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
+from impasto.faithful import PAINTED, faithful_draws
 from impasto.mix import Plan, draw_plan
 from impasto.paintings import Paintings, gather
 
@@ -29,6 +30,7 @@ class Feed:
         batch: images per batch.
         seed: seed of the run.
         device: where the batches are wanted.
+        faithful: whether styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
         views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
@@ -41,6 +43,7 @@ class Feed:
     batch: int
     seed: int
     device: torch.device
+    faithful: bool = False
     views: int = 1
 
     def __post_init__(self) -> None:
@@ -57,7 +60,7 @@ class Feed:
 
     def plan(self, epoch: int) -> Plan:
         """The plan of an epoch."""
-        return draw_plan(
+        plan = draw_plan(
             self.streams[0].labels,
             self.streams[1].labels,
             self.mix,
@@ -67,6 +70,13 @@ class Feed:
             seed=self.seed,
             epoch=epoch,
         )
+        if not self.faithful:
+            return plan
+        painted = PAINTED if self.augment.trivial else 1.0
+        draws = faithful_draws(
+            plan.synthetic, self.mix, styles=self.styles, seed=self.seed, epoch=epoch, painted=painted
+        )
+        return plan._replace(**draws._asdict())
 
     def epoch(self, epoch: int) -> tuple[Plan, Iterator[tuple[Tensor, Tensor]]]:
         """Paint what an epoch needs and return its plan and its batches.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from scipy import stats
-from torch import Tensor, nn
+from torch import Tensor
 
 from impasto.augment import feature_noise
 from impasto.augment.feature_noise import FeatureNoise
-from impasto.config.model import Model
-from impasto.models.registry import blocks, build
 from impasto.rng import generator
 
 

@@ -26,7 +26,12 @@ class AugmentDraws(NamedTuple):
 
     def rows(self, index: Tensor) -> AugmentDraws:
         """The draws of some of the images; ``index`` holds row numbers (int64 [m])."""
-        return AugmentDraws(*(part and part.rows(index) for part in self))
+        return AugmentDraws(
+            self.crop and self.crop.rows(index),
+            self.trivial and self.trivial.rows(index),
+            self.augmix and self.augmix.rows(index),
+            self.erase and self.erase.rows(index),
+        )
 
 
 def draw(config: Augment, n: int, size: tuple[int, int], seed: int, epoch: int, view: int = 0) -> AugmentDraws:
@@ -43,9 +48,7 @@ def draw(config: Augment, n: int, size: tuple[int, int], seed: int, epoch: int, 
     counters = (epoch, view) if view else (epoch,)
     moved, operations = config.flip or config.crop, _AUGMIX.get(config.augmix)
     return AugmentDraws(
-        crop=geometry.draw(
-            n, padding=config.crop, flip=config.flip / 2, generator=generator(seed, "crop", *counters)
-        )
+        crop=geometry.draw(n, padding=config.crop, flip=config.flip / 2, generator=generator(seed, "crop", *counters))
         if moved
         else None,
         trivial=trivial.draw(n, generator(seed, "trivial", *counters)) if config.trivial else None,

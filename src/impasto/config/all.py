@@ -75,6 +75,8 @@ def _roots(of: Of) -> Fault:
         ("evaluate.corrupted", evaluate.corrupted, evaluate.root),
     ):
         section = key.split(".")[0]
+        if kind == "published":  # a file of it, or null for a download
+            continue
         if (kind in {"folder", "npz", "official"}) != bool(root):
             state = f"{section}.root is {root!r}" if root else f"{section}.root is null"
             return f"{key} is {kind}, but {state}", f"Change {key} or {section}.root: only a folder or a file has one."

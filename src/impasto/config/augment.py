@@ -35,11 +35,11 @@ class Augment(Section):
     cutmix: Share = Field(description="the same for CutMix; a batch has one of the two at most")
     noise: bool = Field(description="patched p-norm noise: groups of 8 images share kind, strength and place")
     feature_noise: bool = Field(
-        description="noisy feature mixup: noise and mixing act on the input or after the first or second stage, by chance"
+        description="noisy feature mixup: noise and mixing act on the input, or after the first or second stage"
     )
 
     @model_validator(mode="after")
     def _one_policy(self) -> Self:
         if self.trivial and self.augmix != "none":
-            raise ValueError(f"augment.trivial is true and augment.augmix is {self.augmix}: an image has one of the two")
+            raise ValueError(f"augment.trivial is true and augment.augmix {self.augmix}: an image has one of the two")
         return self

@@ -16,6 +16,7 @@ class Fid(Section):
     extractor: Literal["efficientnet_lite0_112", "inception_v3"] = Field(
         description="network whose features are compared; values of different extractors cannot be compared"
     )
+    weights: str | None = Field(description="file of inception_v3's published weights; null downloads them")
     n: int = Field(ge=113, le=1_000_000, description="synthetic images measured, more than a feature has dimensions")
     points: int = Field(
         ge=2, le=101, description="points of the curve over lambda_s from 0 to 1; 11 gives steps of 0.1"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from impasto.config.base import Section
 
@@ -13,6 +13,10 @@ class Decoder(Section):
     """How the decoder is fitted to the training images and the styles."""
 
     key: ClassVar[str] = "style.decoder"
+    source: Literal["fitted", "published"] = Field(
+        description="fitted to the training images and the styles here, or the published one of vgg19"
+    )
+    weights: str | None = Field(description="file of the published decoder; null downloads it")
     iterations: int = Field(ge=1, description="optimiser steps")
     batch: int = Field(ge=4, multiple_of=4, description="images per step; a quarter of them are textures")
     learning_rate: float = Field(gt=0, description="Adam's learning rate at the start; falls to 0 linearly")
@@ -27,14 +31,46 @@ class Style(Section):
     method: Literal["adain", "colour"] = Field(
         description="adain: feature statistics; colour: pixel statistics, the control for what recolouring explains"
     )
-    bank: Literal["procedural", "folder"] = Field(description="where style images come from: code, or style.root")
-    root: str | None = Field(description="folder of style pictures; null for a procedural bank")
+    bank: Literal["procedural", "folder", "published"] = Field(
+        description="where styles come from: code, the pictures in style.root, or published features of vgg19"
+    )
+    root: str | None = Field(
+        description="folder of style pictures, or file of published features, where null downloads them; else null"
+    )
     count: int = Field(ge=1, description="number of styles")
     size: int = Field(ge=8, description="side of the style images, pixels")
     min_std: float = Field(ge=0, le=0.25, description="least contrast of a style; flat styles erase the content")
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         description="network whose channel statistics are the style"
     )
+    encoder_weights: str | None = Field(description="vgg19: file of its published weights; null downloads them")
+    faithful: bool = Field(
+        description="stylise as the code of Siedel et al. does: groups of 50, 5 % left out, no antialiasing"
+    )
     upscale: int = Field(ge=16, multiple_of=8, description="side to which images are resized for the encoder, pixels")
     refresh: float = Field(gt=0, le=1, description="share of the stylised images that is repainted each epoch")
     decoder: Decoder
+
+    @model_validator(mode="after")
+    def _published_parts(self) -> Self:
+        """What is published was made for vgg19, and the faithful form for what is published."""
+        decoder = self.decoder
+        needs = (
+            (self.bank == "published", "style.bank is published", "style.decoder.source published",
+             decoder.source == "published"),
+            (decoder.source == "published", "style.decoder.source is published", "style.encoder vgg19", self._vgg19),
+            (decoder.weights is not None, "style.decoder.weights is set", "style.decoder.source published",
+             decoder.source == "published"),
+            (self.encoder_weights is not None, "style.encoder_weights is set", "style.encoder vgg19", self._vgg19),
+            (self.faithful, "style.faithful is true", "style.decoder.source published", decoder.source == "published"),
+            (self.faithful, "style.faithful is true", "style.refresh 1", self.refresh == 1),
+            (self.faithful, "style.faithful is true", "style.count of 50 or more", self.count >= 50),
+        )  # fmt: skip
+        for asked, what, wanted, there in needs:
+            if asked and not there:
+                raise ValueError(f"{what}, which needs {wanted}")
+        return self
+
+    @property
+    def _vgg19(self) -> bool:
+        return self.encoder == "vgg19"

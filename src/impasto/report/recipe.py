@@ -88,7 +88,8 @@ def sentence(recipe: Recipe, training: int, styles: int) -> str:
 
 def architecture(model: Model) -> str:
     """The name of a network as papers write it, e.g. WRN-10-2."""
-    return f"{model.name.upper()}-{model.depth}-{model.width}"
+    names = {"wrn": "WRN-{}-{}", "densenet": "DenseNet-{}-{}", "resnext": "ResNeXt-{}-32x{}d"}
+    return str(model.timm) if model.name == "timm" else names[model.name].format(model.depth, model.width)
 
 
 def subject(dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from impasto.config.all import check as check_sections
-from impasto.config.base import load, nearest, read_yaml
+from impasto.config.base import flatten, load, nearest, read_yaml
 from impasto.config.dataset import NATIVE
 from impasto.config.evaluate import Evaluate
 from impasto.config.synthetic import POOLS
@@ -17,7 +17,7 @@ from impasto.workspace import main_root
 
 PATHS = (
     "dataset.root", "synthetic.root", "style.root", "evaluate.root", "evaluate.frost_bank", "evaluate.reference",
-    "model.weights",
+    "model.weights", "style.encoder_weights", "style.decoder.weights", "fid.weights",
 )  # fmt: skip
 
 
@@ -44,11 +44,10 @@ def _known_corruptions(params: Path) -> None:
 
 def _existing_paths(params: Path) -> None:
     """What a late stage would miss is told now."""
-    tree = read_yaml(params)
+    leaves = dict(flatten(read_yaml(params)))
     for leaf in PATHS:
-        section, name = leaf.split(".")
-        value = tree[section][name]
-        if leaf == "dataset.root" and tree[section]["name"] in NATIVE or value in POOLS:
+        value = leaves[leaf]
+        if (leaf == "dataset.root" and leaves["dataset.name"] in NATIVE) or value in POOLS:
             continue  # it is downloaded there, or it is a name
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."

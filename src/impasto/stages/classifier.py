@@ -23,7 +23,7 @@ from impasto.paintings import Paintings
 from impasto.precision import resolve
 from impasto.runtime import device
 from impasto.stages.command import Stage
-from impasto.style.stylize import load_painter
+from impasto.style.stylize import Precision, load_painter
 from impasto.training import Row
 
 #: Columns of a training curve.
@@ -51,7 +51,9 @@ class Inputs:
         self.statistics = channel_statistics(images.pixels, rows["train"])
         self._this = this
         half = resolve(this.load(Train).precision, device()) != "fp32"
-        self._painter = load_painter(this.inputs["style"], this.load(Style), device(), "bf16" if half else "fp32")
+        style = this.load(Style)
+        precision: Precision = "bf16" if half else "fp32"
+        self._painter = load_painter(this.inputs["style"], style, device(), precision, style.faithful)
         self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
 
     def feed(self, seed: int, folder: Path) -> Feed:
@@ -68,6 +70,7 @@ class Inputs:
             batch=self._this.load(Train).batch,
             seed=seed,
             device=device(),
+            faithful=self._this.load(Style).faithful,
             views=3 if self._this.load(Train).consistency else 1,
         )
 

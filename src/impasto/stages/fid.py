@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -63,7 +64,7 @@ def _measure(this: Stage) -> FrechetCurve:
     def stylise(part: Tensor, rows: Tensor) -> Tensor:
         return painter(part.to(where), styles[rows], alpha[rows])
 
-    measure = extractor(config.extractor, where)
+    measure = extractor(config.extractor, where, Path(config.weights) if config.weights else None)
     reference = feature_moments(measure, originals.pixels[read_npy(this.inputs["split"] / "train.npy")])
     uniforms = draw_uniforms(len(chosen), generator(seed, "fid-uniform"))
     return measure_curve(measure, pool.pixels[index[chosen]], stylise, uniforms, reference, grid(config.points), BATCH)

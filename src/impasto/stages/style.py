@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,9 +18,10 @@ from impasto.picture import grid, write_png
 from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
 from impasto.style.bank import encode_styles, load_bank, style_images
-from impasto.style.encoders import ENCODERS
+from impasto.style.decoder import load_decoder
 from impasto.style.fit import LOSSES, fit_decoder
-from impasto.style.stylize import BANK, DECODER, Stylizer
+from impasto.style.published import convert_decoder, convert_encoder, published_bank
+from impasto.style.stylize import BANK, DECODER, ENCODER, Stylizer, stored_encoder
 
 ALPHAS = (0.25, 0.5, 0.75, 1.0)
 SHOWN = 8  # rows of the picture
@@ -24,21 +29,38 @@ SHOWN = 8  # rows of the picture
 
 @command
 def style(images: In, split: In, out: Out, picture: Out, timing: Out, params: Params = PARAMS) -> None:
-    """Write the style statistics, the fitted decoder and a picture of what they do to training images."""
+    """Write the style statistics, the decoder and a picture of what they do to training images."""
     with stage("style", params, timing, images=images, split=split) as this:
-        config, seed = this.load(Style), this.load(Seed).seed
-        styles = style_images(config, seed).to(device())
+        config = this.load(Style)
+        facts: dict[str, Any] = {}
         contents = to_device(Images.load(images).pixels[read_npy(split / "train.npy")], device())
-        encoder = ENCODERS[config.encoder](config.upscale)
+        if config.encoder == "vgg19":
+            facts["encoder"] = asdict(convert_encoder(out / ENCODER, _path(config.encoder_weights)))
+        encoder = stored_encoder(out, config)
         encoder.to(device())
-        encode_styles(styles, encoder).save(out / BANK)
         resume = this.resume("decoder")
-        fitted = fit_decoder(encoder, contents, styles, config.decoder, seed, resume)
-        fitted.decoder.save(out / DECODER)
-        write_json(out / "meta.json", _log(this, fitted.losses) | {"styles": len(styles)})
-        write_png(picture, _sheet(Stylizer(encoder, fitted.decoder, load_bank(out / BANK).to(device())), contents))
+        if config.bank == "published":
+            bank, origin = published_bank(_path(config.root))
+            facts["bank"] = asdict(origin)
+        else:
+            styles = style_images(config, this.load(Seed).seed).to(device())
+            bank = encode_styles(styles, encoder)
+        bank.save(out / BANK)
+        if config.decoder.source == "published":
+            facts["decoder"] = asdict(convert_decoder(out / DECODER, _path(config.decoder.weights)))
+        else:
+            fitted = fit_decoder(encoder, contents, styles, config.decoder, this.load(Seed).seed, resume)
+            fitted.decoder.save(out / DECODER)
+            facts |= _log(this, fitted.losses)
+        write_json(out / "meta.json", facts | {"styles": len(bank.mean)})
+        decoder = load_decoder(out / DECODER).to(device())
+        write_png(picture, _sheet(Stylizer(encoder, decoder, load_bank(out / BANK).to(device())), contents))
         this.run.artifact(picture)
         resume.finish()
+
+
+def _path(value: str | None) -> Path | None:
+    return Path(value) if value else None
 
 
 def _log(this: Stage, losses: Tensor) -> dict[str, float]:

@@ -157,13 +157,14 @@ def load_painter(
     bank = load_bank(folder / BANK).to(device)
     if style.method == "colour":
         return Recolourer(bank)
-    encoder = _encoder(folder, style)
+    encoder = stored_encoder(folder, style)
     encoder.to(device)
     chunk = 32 if device.type == "cpu" else 256
     return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, faithful)
 
 
-def _encoder(folder: Path, style: Style) -> Encoder:
+def stored_encoder(folder: Path, style: Style) -> Encoder:
+    """The encoder that the parameters name, on the CPU; weights that the style stage has converted are read there."""
     if style.encoder == "vgg19" and (folder / ENCODER).exists():
         return load_encoder(folder / ENCODER, style.upscale)
     return ENCODERS[style.encoder](style.upscale)
