@@ -18,7 +18,7 @@ LAYERS = [
      "gallery", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
-    ("mix", "faithful", "paintings", "feed", "corrupted.sources", "evaluation", "scores", "fid.curve"),
+    ("mix", "faithful", "paintings", "feed", "batch_augment", "corrupted.sources", "evaluation", "scores", "fid.curve"),
     ("training",),
     ("finetuning", "report"),
     ("stages", "commands", "cli", "__main__"),

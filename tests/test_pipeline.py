@@ -48,6 +48,7 @@ RERUNS = {
     "style": "style",
     "style.method": "fid train",
     "style.refresh": "train",
+    "style.faithful": "train",
     "balance": "train",
     "augment": "train",
     "model": "train",

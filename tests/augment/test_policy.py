@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from impasto.augment import erase, geometry, policy, trivial
+from impasto.augment import augmix, erase, geometry, policy, trivial
 from impasto.rng import generator
 from tiny import SIZE, augment, pictures
 
@@ -29,7 +29,7 @@ def every(value: bool = True) -> Tensor:
 
 
 def test_nothing_switched_on_scales_to_one() -> None:
-    assert draws() == (None, None, None)
+    assert draws() == (None, None, None, None)
     found = policy.apply(images(), draws(), every())
     assert torch.equal(found, images().float() / 255) and found.is_contiguous(memory_format=torch.channels_last)
 
@@ -43,6 +43,27 @@ def test_the_order_is_crop_then_trivial_then_erase() -> None:
     assert torch.equal(found, wanted.float() / 255)
     zeros = (found == 0).all(1).flatten(1).any(1)
     assert zeros[drawn.erase.height > 0].all(), "what is erased stays black: nothing is painted over it"
+
+
+@pytest.mark.parametrize(("name", "ops"), [("all", 13), ("official", 9), ("noisymix", 10)])
+def test_augmix_takes_the_place_of_trivial_augment(name: str, ops: int) -> None:
+    drawn = draws(crop=2, augmix=name)
+    assert drawn.trivial is None and len(set(drawn.augmix.op.flatten().tolist()) - {trivial.Op.IDENTITY}) == ops
+    half = every()
+    half[::2] = False
+    found = policy.apply(images(), drawn, half)
+    cropped = geometry.apply(images(), drawn.crop)
+    wanted = torch.where(half[:, None, None, None], augmix.apply(cropped, drawn.augmix), cropped)
+    assert torch.equal(found, wanted.float() / 255) and not torch.equal(wanted, cropped)
+
+
+def test_views_have_draws_of_their_own_and_the_first_those_of_a_single_one() -> None:
+    first, second = (policy.draw(augment(**EVERYTHING), N, (SIZE, SIZE), 3, 5, view) for view in (0, 1))
+    for one, other, alone in zip(first, second, draws(**EVERYTHING), strict=True):
+        if one is not None:
+            assert all(torch.equal(a, b) for a, b in zip(one, alone, strict=True))
+            assert not all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert policy.clean(first) == (first.crop, None, None, None)
 
 
 @pytest.mark.parametrize("part", ["crop", "trivial", "erase"])

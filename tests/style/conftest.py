@@ -19,7 +19,15 @@ def encoder() -> RandomEncoder:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(iterations=6, batch=8, learning_rate=1e-3, style_weight=10.0, reconstruction_weight=10.0)
+    return Settings(
+        source="fitted",
+        weights=None,
+        iterations=6,
+        batch=8,
+        learning_rate=1e-3,
+        style_weight=10.0,
+        reconstruction_weight=10.0,
+    )
 
 
 @pytest.fixture

@@ -72,7 +72,15 @@ def test_another_seed_is_another_decoder(
 
 
 def test_fitting_lowers_every_loss(encoder: RandomEncoder, images: Tensor, styles: Tensor, resume: Resume) -> None:
-    settings = Settings(iterations=150, batch=8, learning_rate=3e-3, style_weight=10.0, reconstruction_weight=10.0)
+    settings = Settings(
+        source="fitted",
+        weights=None,
+        iterations=150,
+        batch=8,
+        learning_rate=3e-3,
+        style_weight=10.0,
+        reconstruction_weight=10.0,
+    )
     losses = fit_decoder(encoder, images, styles, settings, 0, resume).losses
     first, last = losses[:3].mean(0), losses[-20:].mean(0)
     assert (last < first).all()  # reconstruction falls little: this encoder keeps 10 numbers of 48 pixels

@@ -25,7 +25,11 @@ def _style(**changes: Any) -> Style:
         "encoder": "efficientnet_lite0",
         "upscale": 32,
         "refresh": 1.0,
+        "encoder_weights": None,
+        "faithful": False,
         "decoder": {
+            "source": "fitted",
+            "weights": None,
             "iterations": 1,
             "batch": 4,
             "learning_rate": 1e-3,

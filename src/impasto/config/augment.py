@@ -19,7 +19,7 @@ class DeepAugment(Section):
 
 
 class Augment(Section):
-    """Per image flip, crop, TrivialAugment or AugMix and erasing; per batch Noise2Net, mixing and noise; in this order."""
+    """Images: flip, crop, TrivialAugment or AugMix, erasing. Batches: Noise2Net, mixing, noise. In this order."""
 
     key: ClassVar[str] = "augment"
     flip: bool = Field(description="mirror every second image, at random (wrong for digits)")
