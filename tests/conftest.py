@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from impasto import runtime
 from tiny import ROOT
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session", autouse=True)
