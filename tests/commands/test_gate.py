@@ -32,6 +32,7 @@ BEFORE = {"C": 0.80, "fd": 100.0, "share": 0.5}
         ({"share": 0.48}, {"share"}),
         ({"share": 0.52}, {"share"}),
         ({"C": None}, {"C"}),
+        ({"C": float("nan"), "fd": float("nan"), "share": float("nan")}, {"C", "fd", "share"}),
     ],
 )
 def test_what_fails(after: dict[str, float | None], failed: set[str]) -> None:
@@ -71,6 +72,23 @@ def test_against_a_revision(repository: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(typer.Exit) as caught:
         gate("HEAD")
     assert caught.value.exit_code == 1 and "**worse**" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"C": "x"}', '{"C": null}', "3"])
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_summary_of_another_shape(
+    repository: Path, capsys: pytest.CaptureFixture[str], content: str, committed: bool
+) -> None:
+    (repository / "metrics" / "summary.json").write_text(content)
+    if committed:
+        who = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+        subprocess.run(["git", *who, "commit", "-q", "-a", "-m", "wrong"], cwd=repository, check=True)
+        (repository / "metrics" / "summary.json").write_text(json.dumps(BEFORE))
+    with pytest.raises(typer.Exit) as caught:
+        gate("HEAD")
+    assert caught.value.exit_code == 2
+    where = "HEAD:metrics/summary.json" if committed else "metrics/summary.json"
+    assert where in (told := capsys.readouterr().err) and "Run `dvc repro`" in told
 
 
 def test_a_revision_that_is_not_there(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,6 +193,7 @@ def test_table_is_chosen_by_size_or_named(images: Tensor) -> None:
     [
         ({"name": "gausian_noise"}, "Did you mean 'gaussian_noise'"),
         ({"name": "FOG"}, "Did you mean 'fog'"),
+        ({"name": ["fog"]}, "unknown corruption"),
         ({"name": "moss"}, "Use one of gaussian_noise, shot_noise"),
         ({"table": "tiny"}, "unknown table 'tiny'.*Did you mean 'tin'"),
         ({"severity": 0}, "severity 0 does not exist"),

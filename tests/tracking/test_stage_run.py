@@ -14,6 +14,7 @@ from tracking_repo import children, git, parents
 from impasto.tracking import stage as stage_module
 from impasto.tracking import store
 from impasto.tracking.stage import stage_run
+from impasto.workspace import main_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -206,7 +207,7 @@ def test_a_logged_model_loads_without_pickle_for_any_batch(
     assert module.training
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://127.0.0.1:9"
     assert "pickle" not in capsys.readouterr().err
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store.root() / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{main_root() / 'mlflow.db'}")
     monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
     (child,) = children(client, parents(client)[0])
     assert child.info.status == "FINISHED"

@@ -29,8 +29,8 @@ class Change(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        """Whether it got worse by more than its tolerance, or vanished."""
-        return self.worse > self.tolerance
+        """Whether it got worse by more than its tolerance, vanished, or is not a number any more."""
+        return not self.worse <= self.tolerance  # which no number is that is none
 
 
 @command
@@ -40,8 +40,9 @@ def gate(
     tolerances: Annotated[Path, typer.Option(help="Tolerance and better direction of each metric.")] = TOLERANCES,
 ) -> None:
     """Compare metrics/summary.json with that of another revision; exit code 1 when one fell too far."""
-    now = read_json(summary)
-    changes = compare(_at(base, summary), now, _rules(tolerances))
+    rules = _rules(tolerances)
+    now, before = (_numbers(*each, rules) for each in ((read_json(summary), str(summary)), _at(base, summary)))
+    changes = compare(before, now, rules)
     print(table(changes, base))
     if any(change.failed for change in changes):
         raise typer.Exit(1)
@@ -94,7 +95,18 @@ def _worse(old: float | None, new: float | None, better: str) -> float:
     return {"higher": old - new, "lower": new - old, "same": abs(new - old)}[better]
 
 
-def _at(base: str, path: Path) -> dict[str, float]:
+def _numbers(found: Any, where: str, rules: dict[str, Any]) -> dict[str, float]:
+    remedy = "Run `dvc repro`, or name the summary that it writes."
+    if not isinstance(found, dict):
+        raise ImpastoError(f"{where} holds no metrics by name", where=where, remedy=remedy)
+    for name in rules:
+        if not isinstance(found.get(name, 0), int | float):
+            raise ImpastoError(f"{name} = {found[name]!r} in {where} is no number", where=where, remedy=remedy)
+    return found
+
+
+def _at(base: str, path: Path) -> tuple[Any, str]:
+    """A JSON file at a revision, and how to call it."""
     done = subprocess.run(["git", "show", f"{base}:./{path.as_posix()}"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImpastoError(
@@ -103,7 +115,6 @@ def _at(base: str, path: Path) -> dict[str, float]:
             remedy="Name a revision that has it, and fetch it first.",
         )
     try:
-        values: dict[str, float] = json.loads(done.stdout)
+        return json.loads(done.stdout), f"{base}:{path}"
     except ValueError as error:
         raise ImpastoError(f"{path} is no JSON at {base!r}", where="git", remedy="Name another revision.") from error
-    return values

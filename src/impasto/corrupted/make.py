@@ -78,6 +78,7 @@ def regenerate(folder: Path, out: Path, names: Sequence[str], planned: Manifest,
     Raises:
         ImpastoError: ``out`` holds another set or another process writes there.
     """
+    _check_ours(out)
     out.mkdir(parents=True, exist_ok=True)
     try:
         # the file stays: who opened it before it is removed would lock what nobody else sees
@@ -120,6 +121,16 @@ def load_clean(folder: Path) -> Images:
     return clean
 
 
+def _check_ours(out: Path) -> None:
+    """Refuse what is not empty and no set, before anything is written there."""
+    if out.exists() and not out.is_dir():
+        raise ImpastoError(f"{out} is a file", where="--out", remedy="Name a folder.")
+    strange = [path.name for path in sorted(out.glob("*")) if not path.name.startswith(".")]
+    if strange and not (out / manifest.NAME).exists():
+        told = f"{out} holds {strange[0]}, which impasto did not write"
+        raise ImpastoError(told, where=str(out), remedy="Name a new folder with --out.")
+
+
 def _begin(out: Path, planned: Manifest) -> Manifest:
     """Go on with the set that is in ``out``, or begin one where nothing of the kind lies."""
     found = manifest.load(out)
@@ -128,10 +139,6 @@ def _begin(out: Path, planned: Manifest) -> Manifest:
         for stale in out.glob(".*.part"):  # of a killed run
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
         return found
-    strange = [path.name for path in sorted(out.iterdir()) if not path.name.startswith(".")]
-    if strange:
-        told = f"{out} holds {strange[0]}, which impasto did not write"
-        raise ImpastoError(told, where=str(out), remedy="Name a new folder with --out.")
     planned.save(out)
     write_readme(out, planned)
     return planned

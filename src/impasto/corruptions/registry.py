@@ -124,7 +124,7 @@ def parameters_of(name: str, severity: int, table: str) -> Parameters:
     if table not in TABLES:
         raise _unknown("table", table, tuple(TABLES))
     constants = TABLES[table] | CBAR_TABLES[table]
-    if name not in constants:
+    if not isinstance(name, str) or name not in constants:
         raise _unknown("corruption", name, tuple(constants))
     if severity not in SEVERITIES or not isinstance(severity, Integral) or isinstance(severity, bool):
         raise ImpastoError(f"severity {severity!r} does not exist", where=name, remedy="Use an integer from 1 to 5.")
