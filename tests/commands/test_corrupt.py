@@ -86,7 +86,7 @@ def test_a_set_with_frost_but_no_photographs(root: Path, monkeypatch: pytest.Mon
         (["--out", "set", "--name", "fog", "--severities", ""], "severities '' cannot be read"),
         (["--out", "set", "--name", "fog", "--images", "nowhere"], "nowhere/meta.json does not exist [--images]. Run"),
         (["--out", "data/raw/test", "--name", "fog"], "data/raw/test holds images.npy, which impasto did not write"),
-        (["--out", "data/raw/test/meta.json", "--name", "fog"], "File exists"),
+        (["--out", "data/raw/test/meta.json", "--name", "fog"], "is a file"),
         (["--gallery", "a.png", "--name", "fogg"], "Did you mean 'fog'?"),
         (["--gallery", "a.png", "--image", "nothing.png"], "nothing.png does not exist"),
         (["--gallery", "a.png", "--image", "data/raw/test/meta.json"], "cannot be read as an image"),
