@@ -148,6 +148,15 @@ def test_groups_of_the_same_kind_have_noise_of_their_own() -> None:
     assert abs(float(torch.corrcoef(noise[[0, 8]].flatten(1))[0, 1])) < 0.1
 
 
+def test_a_group_shares_its_noise_in_any_order_of_the_images() -> None:
+    order = torch.randperm(16, generator=generator(0, "order"))
+    draws = plan(Kind.L1, 16, 50.0, 0.0, (0, 0, 32, 32))._replace(group=torch.arange(16) // 8).rows(order)
+    noise = noise_of(draws)
+    first, second = noise[draws.group == 0], noise[draws.group == 1]
+    assert torch.equal(first, first[:1].expand_as(first)) and torch.equal(second, second[:1].expand_as(second))
+    assert not torch.equal(first, second)
+
+
 def test_linf_noise_is_uniform_and_differs_between_images() -> None:
     noise = noise_of(plan(Kind.LINF, 8, 0.08, 0.0, (0, 0, 32, 32)))
     assert stats.kstest(noise[:, :, ::3].flatten().numpy(), stats.uniform(-0.08, 0.16).cdf).pvalue > 0.001
