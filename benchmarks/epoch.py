@@ -6,11 +6,13 @@ Run: ``python benchmarks/epoch.py``. The default network, encoder and images; th
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from impasto.config.augment import Augment
+from impasto.config.base import load
 from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.train import Train
@@ -28,14 +30,9 @@ from impasto.training import Loop, Phase
 from timing import interleaved, show, single_thread
 
 _CPU = torch.device("cpu")
-_TRAIN = Train.model_validate(
-    {
-        "epochs": 1, "batch": 128, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "label_smoothing": 0.1,
-        "clip": 1.0, "period": 10, "period_factor": 2, "precision": "auto",
-        "averaging": {"start": 1.0, "learning_rate": 0.02, "anneal": 1},
-    }
-)  # fmt: skip
-_MODEL = Model(name="wrn", depth=16, width=1, stem_stride=2, dropout=0.0, activation="relu")
+_PARAMS = Path(__file__).resolve().parents[1] / "params.yaml"
+_TRAIN = load(_PARAMS, Train)
+_MODEL = load(_PARAMS, Model)  # the default network
 
 
 def loop(images: Stream, painter: Stylizer, lambda_o: float, refresh: float, trivial: bool) -> Loop:
@@ -46,7 +43,7 @@ def loop(images: Stream, painter: Stylizer, lambda_o: float, refresh: float, tri
         paintings=Paintings(painter, (images, images), refresh, _CPU),
         styles=32,
         mix=Mix.model_validate(shares | {"combine_o": "and", "combine_s": "or"}),
-        augment=Augment(flip=False, crop=2, trivial=trivial, erase=0.0),
+        augment=load(_PARAMS, Augment).model_copy(update={"trivial": trivial}),
         strength=0.0,
         batch=128,
         seed=0,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
+from impasto.config.base import load
 from impasto.config.evaluate import Evaluate
 from impasto.config.model import Model
 from impasto.corrupted.sources import choose, open_sets
@@ -34,8 +36,8 @@ def measure(n: int = 2000) -> dict[str, float | int | str]:
     facts = {"name": "digits", "root": None, "size": 32, "test": 0.5, "validation": 0.1, "seed": 0}
     images: Images = digits(Dataset.model_validate(facts))[1]
     images = images.take(torch.arange(n).numpy() % len(images))
-    structure = {"name": "wrn", "depth": 16, "width": 1, "stem_stride": 2, "dropout": 0.0, "activation": "relu"}
-    model = build(Model.model_validate(structure), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()
+    params = Path(__file__).resolve().parents[1] / "params.yaml"
+    model = build(load(params, Model), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()  # the default network
     config, device = Evaluate.model_validate(_SETTINGS), torch.device("cpu")
     choice = choose(config, 32)
     sets = open_sets(images, config, choice, device)
