@@ -57,7 +57,8 @@ def closure(file: Path) -> set[Path]:
 
 def code_deps(stage: str) -> list[str]:
     """What dvc.yaml must list for a stage, templates beside its modules included; relative to the root, sorted."""
-    found = closure(SOURCE / "impasto" / "stages" / f"{stage}.py")
+    stages = SOURCE / "impasto" / "stages"
+    found = closure(stages / f"{stage}.py") | closure(stages / "__main__.py")
     found |= {path for file in found for path in file.parent.iterdir() if path.suffix in {".j2", ".css"}}
     return sorted(path.relative_to(ROOT).as_posix() for path in found)
 

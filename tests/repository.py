@@ -26,6 +26,12 @@ fid: {n: 150, points: 3}
 """
 
 
+def heeding_interrupts(words: list[str]) -> list[str]:
+    """A Python command that minds SIGINT as in a terminal: a runner in the background has told its children not to."""
+    first = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+    return [sys.executable, "-c", first, sys.executable, *words]
+
+
 class Repository:
     """A git and DVC repository with the project's tracked files, its parameters made tiny and committed."""
 

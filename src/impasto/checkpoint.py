@@ -70,8 +70,8 @@ class Resume:
 
         content = io.BytesIO()  # a full disk is an OSError for Python and an obscure RuntimeError for torch
         torch.save(state, content)
-        with atomic(self._file) as part, content.getbuffer() as view:
-            part.write_bytes(view)
+        with atomic(self._file) as part, content.getbuffer() as view, part.open("wb") as file:
+            file.write(view)  # not write_bytes, whose own view of the buffer would outlive an error
         self._saved = time.monotonic()
 
     def finish(self) -> None:

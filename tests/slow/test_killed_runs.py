@@ -6,13 +6,12 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from repository import Repository
+from repository import Repository, heeding_interrupts
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OFTEN = {"IMPASTO_SAVE_SECONDS": "0.05", "IMPASTO_THREADS": "1"}
@@ -26,11 +25,8 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 def start(repository: Repository) -> subprocess.Popen[str]:
-    """``dvc repro`` as in a terminal: a test runner in the background may have told its children to ignore SIGINT."""
-    heeding = (
-        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    command = [sys.executable, "-c", heeding, sys.executable, "-m", "dvc", "repro"]
+    """``dvc repro`` as in a terminal."""
+    command = heeding_interrupts(["-m", "dvc", "repro"])
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.Popen(
         command, cwd=repository.root, env=repository.environment(**OFTEN), start_new_session=True, **pipes

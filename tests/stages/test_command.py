@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +24,7 @@ from impasto.errors import ImpastoError
 from impasto.io import read_record, write_text
 from impasto.stages import command as module
 from impasto.stages.command import PARAMS, Out, Params, command, stage, stage_parameters
+from repository import heeding_interrupts
 from tiny import ROOT, change
 
 PIPELINE = (
@@ -135,19 +138,41 @@ def test_options_are_those_of_the_function() -> None:
 
 
 def test_a_stage_as_a_program(params: Path) -> None:
-    """`python -m impasto.stages.check`, as dvc.yaml calls it."""
+    """`python -m impasto.stages check`, as dvc.yaml calls it."""
     change(params, seed=-1)
-    run = [sys.executable, "-m", "impasto.stages.check", "--out", "out.txt"]
+    run = [sys.executable, "-m", "impasto.stages", "check", "--out", "out.txt"]
     done = subprocess.run(run, cwd=params.parent, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "") and not (params.parent / "out.txt").exists()
     assert done.stderr.startswith("error: seed = -1: ") and done.stderr.count("\n") == 1
 
 
-def test_a_stage_called_in_a_wrong_way() -> None:
+@pytest.mark.parametrize("words", [["impasto.stages.check"], ["impasto.stages", "check"]])
+def test_a_stage_called_in_a_wrong_way(words: list[str]) -> None:
     program = "impasto.stages.check"
-    done = subprocess.run([sys.executable, "-m", program, "--nope"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", *words, "--nope"], capture_output=True, text=True, check=False)
     told = f"error: no such option: --nope [python -m {program}]. See `python -m {program} --help`.\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"]])
+def test_a_stage_that_does_not_exist(words: list[str]) -> None:
+    run = [sys.executable, "-m", "impasto.stages", *words]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: there is no stage ") and done.stderr.count("\n") == 1
+
+
+def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
+    """The import of a module stands still until the signal has come."""
+    (tmp_path / "typer.py").write_text("import time; print('importing', flush=True); time.sleep(60)")
+    run = heeding_interrupts(["-m", "impasto.stages", "check", "--out", "out.txt"])
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(run, env=os.environ | {"PYTHONPATH": paths}, text=True, **pipes) as process:
+        assert process.stdout is not None and process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == -signal.SIGINT
 
 
 @pytest.mark.usefixtures("record")
