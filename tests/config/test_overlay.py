@@ -1,4 +1,4 @@
-"""Values changed in the text of a YAML file: the file's meaning is that of the merged mappings, the rest is untouched."""
+"""Values changed in the text of a YAML file: it then means the merged mappings, and the rest is untouched."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 _GAP = 2  # spaces before a comment behind a long value
 
@@ -93,7 +93,7 @@ def _is_block(node: Node) -> bool:
 
 def _end(node: Node) -> int:
     """Where a value ends; that of a list or section in block style would take in the comments behind it."""
-    if isinstance(node, ScalarNode) or node.flow_style or not node.value:
+    if not isinstance(node, CollectionNode) or node.flow_style or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
     return _end(last[1] if isinstance(last, tuple) else last)
@@ -110,5 +110,5 @@ def _plain(node: Node) -> str:
         return "{" + ", ".join(f"{_plain(key)}: {_plain(value)}" for key, value in node.value) + "}"
     if isinstance(node, SequenceNode):
         return "[" + ", ".join(map(_plain, node.value)) + "]"
-    plain = node.style is None and not set(node.value) & set(",[]{}\n")
+    plain = isinstance(node, ScalarNode) and node.style is None and not set(node.value) & set(",[]{}\n")
     return str(node.value) or "null" if plain else json.dumps(node.value, ensure_ascii=False)

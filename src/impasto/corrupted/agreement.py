@@ -13,7 +13,7 @@ from impasto.errors import ImpastoError
 from impasto.io import digest
 
 
-class Misfit(ImpastoError):
+class MisfitError(ImpastoError):
     """A corrupted set of other images than the clean ones; a damaged set of these is a plain ImpastoError."""
 
 
@@ -21,13 +21,13 @@ def require_made_of(corrupted: StoredSet, images: Images) -> None:
     """See that a set that impasto made was made of these clean images; of others nothing is known.
 
     Raises:
-        Misfit: the manifest names other images.
+        MisfitError: the manifest names other images.
     """
     if corrupted.made and isinstance(images.pixels, np.memmap) and images.pixels.filename:
         folder = Path(images.pixels.filename).parent
         if corrupted.made.images != digest(folder / "images.npy", folder / "labels.npy"):
             told = f"{corrupted.root} was made of other images than those in {folder}"
-            raise Misfit(told, where=str(corrupted.root), remedy="Make the set of these with `impasto corrupt`.")
+            raise MisfitError(told, where=str(corrupted.root), remedy="Make the set of these with `impasto corrupt`.")
 
 
 def require_labels(corrupted: StoredSet, clean: np.ndarray) -> None:
@@ -67,11 +67,11 @@ def require_alike(corrupted: StoredSet, labels: np.ndarray, classes: tuple[str, 
         size: height and width of the clean images, px.
 
     Raises:
-        Misfit: the set is of images of another size, of other classes, or more or fewer of them; names the file.
+        MisfitError: the set is of images of another size, of other classes, or more or fewer of them; names the file.
         ImpastoError: a class has another number of images, one corruption is unlike the others, or a file is damaged.
     """
     wanted = np.bincount(labels, minlength=len(classes))
-    fault: type[ImpastoError] = Misfit
+    fault: type[ImpastoError] = MisfitError
     for name in corrupted.names:
         for severity in corrupted.severities:
             found, own = corrupted.open(name, severity), corrupted.labels(name, severity)

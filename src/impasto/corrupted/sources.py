@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.evaluate import Evaluate
-from impasto.corrupted.agreement import Misfit, require_alike, require_made_of
+from impasto.corrupted.agreement import MisfitError, require_alike, require_made_of
 from impasto.corrupted.layout import holds_set
 from impasto.corrupted.stored import StoredSet
 from impasto.corruptions import frost_bank
@@ -180,7 +180,7 @@ class Official:
         return next((one for one in self._sets if name in one.names), self._sets[0])
 
 
-def _divide(sets: list[StoredSet], images: Images) -> tuple[list[StoredSet], list[Misfit]]:
+def _divide(sets: list[StoredSet], images: Images) -> tuple[list[StoredSet], list[MisfitError]]:
     """The sets that are of these images, and why the others are not; a damaged one of these is an error."""
     fitting, others = [], []
     for one in sets:
@@ -188,12 +188,12 @@ def _divide(sets: list[StoredSet], images: Images) -> tuple[list[StoredSet], lis
             require_made_of(one, images)
             require_alike(one, images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
             fitting.append(one)
-        except Misfit as reason:
+        except MisfitError as reason:
             others.append(reason)
     return fitting, others
 
 
-def _none_fits(root: Path, others: list[Misfit]) -> ImpastoError:
+def _none_fits(root: Path, others: list[MisfitError]) -> ImpastoError:
     if len(others) == 1:
         return others[0]
     told = f"no set under {root} is of the clean test images: {_reasons(others)}"
@@ -201,11 +201,11 @@ def _none_fits(root: Path, others: list[Misfit]) -> ImpastoError:
     return ImpastoError(told, where="evaluate.root", remedy=remedy)
 
 
-def _reasons(others: list[Misfit]) -> str:
+def _reasons(others: list[MisfitError]) -> str:
     return "; ".join(reason.what for reason in others)
 
 
-def _require(names: Sequence[str], sets: list[StoredSet], root: Path, others: list[Misfit]) -> None:
+def _require(names: Sequence[str], sets: list[StoredSet], root: Path, others: list[MisfitError]) -> None:
     for name in names:
         if not any(name in one.names for one in sets):
             remedy = "Leave it out of evaluate.corruptions and evaluate.c_bar, or `impasto corrupt` a set that has it."
