@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from impasto.config.base import reason
 from impasto.errors import ImpastoError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Runtime(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="IMPASTO_", frozen=True)
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 takes two, or one on a single core")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes two, or one on a single core")
     save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
     quiet: bool = Field(False, description="no progress output")
     log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")
@@ -40,9 +41,8 @@ def runtime() -> Runtime:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"IMPASTO_{str(first['loc'][0]).upper()}"
-        raise ImpastoError(
-            f"{name}={first['input']!r}: {first['msg']}", where="environment", remedy=f"Correct or unset {name}."
-        ) from error
+        what = f"{name}={first['input']!r}: {reason(first)}"
+        raise ImpastoError(what, where="environment", remedy=f"Correct or unset {name}.") from None
 
 
 @cache
