@@ -51,6 +51,16 @@ def test_a_bad_setting_is_one_line_of_every_command(
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", told)
 
 
+def test_a_setting_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPASTO_TEST_DATA", "somewhere")  # it is known
+    runtime()
+    runtime.cache_clear()
+    monkeypatch.setenv("IMPASTO_THREDS", "2")
+    with pytest.raises(ImpastoError) as caught:
+        runtime()
+    assert str(caught.value) == "there is no setting IMPASTO_THREDS [environment]. Did you mean 'IMPASTO_THREADS'?"
+
+
 def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     first = runtime()
     monkeypatch.setenv("IMPASTO_QUIET", "true")
