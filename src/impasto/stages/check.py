@@ -47,8 +47,9 @@ def _existing_paths(params: Path) -> None:
     leaves = dict(flatten(read_yaml(params)))
     for leaf in PATHS:
         value = leaves[leaf]
-        if (leaf == "dataset.root" and leaves["dataset.name"] in NATIVE) or value in POOLS:
-            continue  # it is downloaded there, or it is a name
+        downloaded = leaf == "dataset.root" and leaves["dataset.name"] in NATIVE and leaves["dataset.published"]
+        if downloaded or value in POOLS:  # it comes there, or it is a name
+            continue
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
             raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)
