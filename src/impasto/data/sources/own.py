@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from impasto.data.checked import fault_of
+from impasto.data.checked import fault_of, sha256_of
 from impasto.data.remote import Remote
 from impasto.errors import ImpastoError
 
@@ -47,10 +47,8 @@ class Identity:
 
 def identify_file(file: Path, remote: Remote) -> Identity:
     """Read an archive once more for its SHA-256, and compare it with the published size and MD5."""
-    with file.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     known = remote.md5 is not None and fault_of(file, remote.size, remote.md5, remember=False) is None
-    return Identity(file.name, sha256, known)
+    return Identity(file.name, sha256_of(file), known)
 
 
 def identify_folder(folder: Path, files: Iterable[tuple[str, bytes]], published: bool) -> Identity:
