@@ -98,3 +98,5 @@ def test_every_dataset_is_called_by_its_name_and_has_its_rights(tmp_path: Path) 
     folder = parse({**DATASET, "name": "folder", "root": "my/pictures"}, Dataset, PARAMS)
     assert subject(folder) == "images of pictures"
     assert "3,500 images of CIFAR-10" in told(tmp_path, dataset__name="cifar10")
+    own = {"dataset__name": "cifar10", "dataset__root": "data/part.tar.gz", "dataset__published": False}
+    assert "3,500 images of CIFAR-10 from part.tar.gz" in told(tmp_path, **own)

@@ -96,7 +96,7 @@ def subject(dataset: Dataset) -> str:
     """What the images are, in words."""
     place = Path(dataset.root or "").name
     known = _SUBJECTS.get(dataset.name)
-    return (known if dataset.published else f"{known} of {place}") if known else f"images of {place}"
+    return (known if dataset.published else f"{known} from {place}") if known else f"images of {place}"
 
 
 def _synthetic(mix: Mix) -> str:
