@@ -135,3 +135,14 @@ def test_torchvisions_weights_bring_their_normalisation(tmp_path: Path) -> None:
 def test_an_unknown_network(timm: str, remedy: str) -> None:
     with pytest.raises(ImpastoError, match=remedy):
         network(timm)
+
+
+def test_weights_are_looked_for_in_the_main_workspace(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queued experiment runs in a copy of it, which does not have the file."""
+    state = network().timm.network.state_dict()
+    torch.save(state, root / "w.pth")
+    monkeypatch.chdir(tmp_path_factory.mktemp("copy"))
+    found = network(weights="w.pth").timm.network.state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in state.items())

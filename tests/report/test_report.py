@@ -29,8 +29,9 @@ THIN = "\u202f"
 VOID = {"meta", "img", "source", "br", "link"}
 TRACKED = [
     "seed", "seeds", "lambda", "lambda_o", "lambda_s", "alpha_o", "alpha_s", "dataset.name", "dataset.root",
-    "style.method", "style.bank", "style.encoder", "style.upscale", "balance.strength", "augment.trivial",
-    "model.name", "model.depth", "model.width", "train.epochs", "finetune.stages", "evaluate.table", "evaluate.seed",
+    "dataset.published", "style.method", "style.bank", "style.encoder", "style.upscale", "balance.strength",
+    "augment.trivial", "model.name", "model.depth", "model.width", "train.epochs", "finetune.stages", "evaluate.table",
+    "evaluate.seed",
 ]  # fmt: skip
 DOT = encode_png(np.zeros((1, 1, 3), np.uint8))
 WriteRun = Callable[..., SimpleNamespace]

@@ -16,7 +16,7 @@ from impasto.report.recipe import Recipe, sentence, subject
 from impasto.report.wording import decimal, duration, extent, listed, literal, memory, plural, ranged, share
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
-DATASET = {"name": "digits", "root": None, "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
+DATASET = {"name": "digits", "root": None, "published": True, "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
 DEFAULT = {
     "seeds": [0], "lambda": 0.5, "lambda_o": 0.2, "lambda_s": 0.5, "dataset.name": "digits", "style.method": "adain",
     "style.bank": "procedural", "balance.strength": 0.0, "augment.trivial": True, "model.depth": 10, "model.width": 2,
@@ -98,3 +98,5 @@ def test_every_dataset_is_called_by_its_name_and_has_its_rights(tmp_path: Path) 
     folder = parse({**DATASET, "name": "folder", "root": "my/pictures"}, Dataset, PARAMS)
     assert subject(folder) == "images of pictures"
     assert "3,500 images of CIFAR-10" in told(tmp_path, dataset__name="cifar10")
+    own = {"dataset__name": "cifar10", "dataset__root": "data/part.tar.gz", "dataset__published": False}
+    assert "3,500 images of CIFAR-10 from part.tar.gz" in told(tmp_path, **own)

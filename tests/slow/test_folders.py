@@ -1,4 +1,4 @@
-"""The whole pipeline on folders of real images, where they are at hand."""
+"""The whole pipeline on folders and archives of real images, where they are at hand."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def data(name: str) -> Path:
     return place
 
 
-def go(root: Path, images: Path, *more: str) -> dict[str, object]:
+def go(root: Path, images: Path, *more: str, name: str = "folder") -> dict[str, object]:
     repository = Repository(root, TINY)
-    leaves = ["dataset.name=folder", f"dataset.root={images}", "augment.flip=true", *more]
+    leaves = [f"dataset.name={name}", f"dataset.root={images}", "augment.flip=true", *more]
     repository.dvc("exp", "run", *(word for leaf in leaves for word in ("-S", leaf)))
     assert (root / "report" / "index.html").stat().st_size > 50_000
     found: dict[str, object] = json.loads((root / "metrics" / "evaluate.json").read_text())[0]
@@ -54,3 +54,12 @@ def test_cifar_as_folders(tmp_path: Path) -> None:
                 Image.fromarray(np.asarray(flat).reshape(3, 32, 32).transpose(1, 2, 0)).save(target)
     found = go(tmp_path / "repository", tmp_path / "cifar")
     assert found["n"] == 800 and len(found["classes"]) == 10  # type: ignore[arg-type]
+
+
+def test_cifar_in_its_official_layout(tmp_path: Path) -> None:
+    """The archive by its path; the report says that it is not the published one."""
+    root, archive = tmp_path / "repository", data("cifar-10-subset.tar.gz")
+    found = go(root, archive, "dataset.published=false", "train.epochs=2", "train.period=2", name="cifar10")
+    assert found["n"] == 2000 and found["classes"][:2] == ["airplane", "automobile"]  # type: ignore[index]
+    for page in ("index.html", "model_card.md"):
+        assert "not the published archive: cifar-10-subset.tar.gz, sha256 " in (root / "report" / page).read_text()

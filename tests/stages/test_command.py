@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from impasto.cli import app
 from impasto.config.mix import Mix
+from impasto.config.model import Model
 from impasto.config.seed import Seed
 from impasto.config.train import Train
 from impasto.errors import ImpastoError
@@ -294,3 +295,40 @@ def test_check_tells_what_a_late_stage_would_miss(params: Path, old: str, new: s
     params.write_text(text.replace(old, new))
     done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
     assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+
+
+OWN = {"dataset__name": "cifar10", "dataset__root": "data/mine.tar.gz", "dataset__published": False}
+TIMM = {f"model__{leaf}": None for leaf in Model.model_fields if leaf != "name"} | {"model__name": "timm"}
+
+
+@pytest.mark.parametrize(
+    ("leaves", "told"),
+    [
+        (OWN, "dataset.root = 'data/mine.tar.gz' does not exist"),
+        (TIMM | {"model__timm": "resnet81"}, "timm has no network 'resnet81' [model.timm]. Did you mean 'resnet18'?"),
+        (TIMM | {"model__timm": "resnet18.nowhere"}, "Invalid pretrained tag (nowhere) for resnet18. [model.timm]."),
+        (TIMM | {"model__timm": "resnet18", "model__weights": "no.pth"}, "model.weights = 'no.pth' does not exist"),
+    ],
+)
+def test_check_tells_files_and_networks_that_are_not_there(params: Path, leaves: dict[str, Any], told: str) -> None:
+    change(params, **leaves, finetune__stages=[])
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("record")
+def test_check_takes_what_will_come_and_what_is_there(params: Path) -> None:
+    for leaves in (OWN | {"dataset__published": True}, OWN, TIMM | {"model__timm": "resnet18.a1_in1k"}):
+        change(params, **leaves, finetune__stages=[])
+        assert CliRunner().invoke(app, ["check", "--out", "out.txt"]).exit_code == 0
+        write_text(Path("data/mine.tar.gz"), "")
+
+
+@pytest.mark.parametrize(("name", "imported"), [("wrn", False), ("timm", True)])
+def test_check_imports_timm_only_for_its_networks(params: Path, name: str, imported: bool) -> None:
+    if imported:
+        change(params, **TIMM | {"model__timm": "resnet18"}, finetune__stages=[])
+    code = "import sys; from impasto.stages.check import _known_network; from pathlib import Path; "
+    code += "_known_network(Path('params.yaml')); print('timm' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(imported)

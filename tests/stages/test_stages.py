@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from importlib import import_module
@@ -13,12 +14,15 @@ import torch
 import typer
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 
 from impasto.commands.preset import apply
+from impasto.config.model import Model
 from impasto.data.images import Images
 from impasto.io import read_csv, read_json, read_npy, read_record
+from impasto.models.registry import build
 from impasto.models.saved import load_model
-from tiny import ROOT
+from tiny import ROOT, change
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SMALL = """
@@ -142,17 +146,38 @@ def test_evaluate_and_report(home: Path) -> None:
     assert Path("report/index.html").stat().st_size > 20_000
 
 
-def test_no_synthetic_images(home: Path, tmp_path: Path) -> None:
-    """Source none: an empty pool, an empty subset and an empty curve; lambda above 0 is refused, lambda 0 trains."""
+@pytest.fixture
+def copy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the stages above have made, to change it."""
     for name in ("pictures_of", "src"):
         (tmp_path / name).symlink_to(home / name)
     for folder in ("data", "models"):
         shutil.copytree(home / folder, tmp_path / folder)
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(home / name, tmp_path / name)
-    import os
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    return tmp_path
 
-    os.chdir(tmp_path)
+
+@pytest.mark.usefixtures("copy")
+def test_the_file_of_pretrained_weights_is_kept_with_the_model() -> None:
+    """DVC does not watch it, so the model says which one it was; a model without one says nothing."""
+    assert "weights_sha256" not in read_json(Path("models/base/0/model.json"))
+    leaves = {leaf: None for leaf in Model.model_fields if leaf != "name"}
+    model = {"name": "timm", "timm": "test_vit", "weights": "vit.safetensors"}
+    config = Model.model_validate(leaves | model | {"weights": None})
+    tensors = build(config, 2, [0.5] * 3, [0.5] * 3, seed=5).get_submodule("timm.network").state_dict()
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, "vit.safetensors")
+    change(Path("params.yaml"), **{f"model__{k}": v for k, v in (leaves | model).items()}, seeds=[0], train__epochs=1)
+    call("train")
+    told = read_json(Path("models/base/0/model.json"))["weights_sha256"]
+    assert told == hashlib.sha256(Path("vit.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("copy")
+def test_no_synthetic_images() -> None:
+    """Source none: an empty pool, an empty subset and an empty curve; lambda above 0 is refused, lambda 0 trains."""
     text = Path("params.yaml").read_text().replace("source: generator", "source: none")
     Path("params.yaml").write_text(text)
     for stage in ("generate", "select", "fid"):

@@ -22,7 +22,13 @@ class Dataset(Section):
     )
     root: str | None = Field(
         description="folder: directory with train/ and test/, or one tree of class folders; cifar10, cifar100, "
-        "tiny_imagenet: where the archive is or goes, null is data/official; digits: null"
+        "tiny_imagenet: folder where the archive is or goes, null is data/official, or the archive itself, or "
+        "CIFAR's unpacked folder; digits: null"
+    )
+    published: bool = Field(
+        description="cifar10, cifar100, tiny_imagenet: true holds the files against the published checksums; false "
+        "takes what dataset.root names, an archive or an unpacked folder in the official layout, and checks "
+        "its structure alone; true for the others"
     )
     size: int = Field(ge=16, le=512, multiple_of=4, description="height and width of the images, px")
     test: float = Field(
@@ -41,6 +47,10 @@ class Dataset(Section):
             raise ValueError("dataset.root is set, but dataset.name is digits: for your images set it to folder")
         if self.name == "digits" and self.size < 28:
             raise ValueError(f"dataset.size is {self.size}, but digits have 28 px")
+        if not self.published and self.name not in NATIVE:
+            raise ValueError(f"dataset.published is false, but of {self.name} nothing is published: set it to true")
+        if not self.published and not self.root:
+            raise ValueError("dataset.published is false, but dataset.root names no archive or folder of yours")
         if self.size != NATIVE.get(self.name, self.size):
             raise ValueError(f"dataset.size is {self.size}, but {self.name} has {NATIVE[self.name]} px")
         return self

@@ -1,4 +1,4 @@
-"""MD5 checksums of large files, remembered in the file's folder until the file changes."""
+"""Checksums of files; MD5 is remembered in the file's folder until the file changes."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ def md5_of(path: Path, remember: bool = True) -> str:
         with suppress(ImpastoError):  # a folder that others share may be read-only
             write_json(ledger, _read(ledger) | {path.name: [*state, found]})
     return found
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, 64 hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fault_of(path: Path, size: int | None, md5: str | None, remember: bool = True) -> str | None:

@@ -1,4 +1,4 @@
-"""Members of archives, read into memory: nothing is unpacked, so that no name in an archive leads anywhere."""
+"""Members of archives, packed or not, read into memory: nothing is unpacked, so no name in one leads anywhere."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ def read_tar(archive: Path, names: Sequence[str], limit: int = LIMIT) -> dict[st
     found: dict[str, bytes] = {}
     with _told(archive), tarfile.open(archive) as tar:
         for member in tar:
-            if member.name in names:
-                _check_size(archive, member.name, member.size, limit)
+            name = member.name.removeprefix("./")  # as `tar -c ./FOLDER` writes it
+            if name in names:
+                _check_size(archive, name, member.size, limit)
                 stream = tar.extractfile(member) if member.isreg() else None  # it would follow a link
                 if stream is None:
-                    raise _fault(archive, f"has a member {member.name!r} that is no file")
-                found[member.name] = stream.read()
+                    raise _fault(archive, f"has a member {name!r} that is no file")
+                found[name] = stream.read()
                 if len(found) == len(names):
                     break
     for name in names:
@@ -90,6 +91,47 @@ class ZipMembers:
         _check_size(self._archive, name, entry.file_size, self._limit)  # more than it says is never unpacked
         with _told(self._archive):
             return self._zip.read(entry)
+
+
+class FolderMembers:
+    """The files of an unpacked archive, by the names that they had in it; a context manager.
+
+    Args:
+        folder: what the archive's single folder became, whatever it is called now.
+        name: what that folder is called in the archive.
+        limit: bytes that a file may have.
+
+    Attributes:
+        names: those of all files in it, sorted.
+    """
+
+    def __init__(self, folder: Path, name: str, limit: int = LIMIT) -> None:
+        self._folder, self._limit = folder, limit
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        self._files = {f"{name}/{path.relative_to(folder).as_posix()}": path for path in files}
+        self.names = list(self._files)
+
+    def __enter__(self) -> FolderMembers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def read(self, name: str) -> bytes:
+        """The content of one file.
+
+        Raises:
+            ImpastoError: there is no such file, or it is unreadable or too large.
+        """
+        path = self._files.get(name)
+        if path is None:
+            raise _missing(self._folder, name)
+        _check_size(self._folder, name, path.stat().st_size, self._limit)
+        with _told(path):
+            return path.read_bytes()
+
+
+Members = ZipMembers | FolderMembers
 
 
 @contextmanager

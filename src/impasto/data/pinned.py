@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from impasto.data.checked import sha256_of
 from impasto.errors import ImpastoError
 from impasto.io import read_json, write_json
 
@@ -25,10 +25,10 @@ def hold(file: Path) -> None:
     """
     pin, size = pin_of(file), file.stat().st_size
     if not pin.exists():
-        write_json(pin, {"size": size, "sha256": _sha256(file)})
+        write_json(pin, {"size": size, "sha256": sha256_of(file)})
         return
     wanted = _read(pin)
-    found = {"size": size, "sha256": _sha256(file) if size == wanted["size"] else None}
+    found = {"size": size, "sha256": sha256_of(file) if size == wanted["size"] else None}
     if found != wanted:
         told = f"has sha256 {found['sha256']}" if found["sha256"] else f"has {size:,} bytes"
         remedy = f"Fetch the file again, or delete {pin.name} to take it as it is."
@@ -42,8 +42,3 @@ def _read(pin: Path) -> dict[str, int | str]:
             return {"size": size, "sha256": sha256}
     remedy = "Delete it to take the file as it is."
     raise ImpastoError(f"{pin} holds no size and sha256", where=str(pin.parent), remedy=remedy)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

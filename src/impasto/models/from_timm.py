@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,12 +11,13 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.errors import ImpastoError
 from impasto.models import torchvision_vit
 from impasto.models.normalise import Normalise
 from impasto.models.registry import register
+from impasto.models.timm_names import require_network
 from impasto.models.weights import put_weights, read_weights
 from impasto.runtime import runtime
+from impasto.workspace import main_root
 
 
 class Resize(nn.Module):
@@ -81,12 +81,15 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     Raises:
         ImpastoError: timm has no such network, or the weights cannot be read or do not fit.
     """
-    network = _create(timm, classes)
+    from timm import create_model
+
+    require_network(timm)
+    network: nn.Module = create_model(timm, pretrained=False, num_classes=classes)
     facts: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     heads = [facts["classifier"]] if isinstance(facts["classifier"], str) else list(facts["classifier"] or ())
     mean, std = facts["mean"], facts["std"]
     if weights:
-        path = Path(weights)
+        path = main_root() / Path(weights).expanduser()  # also from a queued experiment's copy
         tensors = read_weights(path)
         if torchvision_vit.is_from_torchvision(tensors):
             tensors, mean, std = torchvision_vit.to_timm(tensors), torchvision_vit.MEAN, torchvision_vit.STD
@@ -94,23 +97,6 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     return OrderedDict(
         resize=Resize(*facts["input_size"][1:]), normalise=Normalise(mean, std), timm=Network(network, heads)
     )
-
-
-def _create(name: str, classes: int) -> nn.Module:
-    from timm import create_model, is_model, list_models
-
-    if not is_model(name):
-        close = difflib.get_close_matches(name, list_models(), n=1)
-        raise ImpastoError(
-            f"model.timm: timm has no network {name!r}",
-            where="model.timm",
-            remedy=f"Did you mean {close[0]!r}?" if close else "See timm.list_models().",
-        )
-    try:
-        network: nn.Module = create_model(name, pretrained=False, num_classes=classes)
-    except RuntimeError as error:  # an unknown tag, told with the known ones
-        raise ImpastoError(f"model.timm: {error}", where="model.timm", remedy="Leave the tag out.") from error
-    return network
 
 
 def _report(path: Path, replaced: int | None, classes: int) -> None:

@@ -94,7 +94,9 @@ def architecture(model: Model) -> str:
 
 def subject(dataset: Dataset) -> str:
     """What the images are, in words."""
-    return _SUBJECTS.get(dataset.name) or f"images of {Path(dataset.root or '').name}"
+    place = Path(dataset.root or "").name
+    known = _SUBJECTS.get(dataset.name)
+    return (known if dataset.published else f"{known} from {place}") if known else f"images of {place}"
 
 
 def _synthetic(mix: Mix) -> str:

@@ -8,10 +8,12 @@ from impasto.config.all import check as check_sections
 from impasto.config.base import flatten, load, nearest, read_yaml
 from impasto.config.dataset import NATIVE
 from impasto.config.evaluate import Evaluate
+from impasto.config.model import Model
 from impasto.config.synthetic import POOLS
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
+from impasto.models.timm_names import require_network
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
 from impasto.workspace import main_root
 
@@ -30,6 +32,7 @@ def check(out: Out, params: Params = PARAMS) -> None:
     check_sections(params)
     _known_corruptions(params)
     _existing_paths(params)
+    _known_network(params)
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
 
@@ -47,11 +50,18 @@ def _existing_paths(params: Path) -> None:
     leaves = dict(flatten(read_yaml(params)))
     for leaf in PATHS:
         value = leaves[leaf]
-        if (leaf == "dataset.root" and leaves["dataset.name"] in NATIVE) or value in POOLS:
-            continue  # it is downloaded there, or it is a name
+        downloaded = leaf == "dataset.root" and leaves["dataset.name"] in NATIVE and leaves["dataset.published"]
+        if downloaded or value in POOLS:  # it comes there, or it is a name
+            continue
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
             raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)
+
+
+def _known_network(params: Path) -> None:
+    model = load(params, Model)
+    if model.timm is not None:  # importing timm takes seconds
+        require_network(model.timm)
 
 
 if __name__ == "__main__":

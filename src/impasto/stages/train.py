@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from impasto.checkpoint import Resume
 from impasto.config.model import Model
 from impasto.config.train import Train
+from impasto.data.checked import sha256_of
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.runtime import device
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.training import Row, base_phase, fit
+from impasto.workspace import main_root
 
 
 @command
@@ -31,6 +35,8 @@ def train(
     with stage("train", params, timing, **given) as this:
         inputs, config, settings = Inputs(this), this.load(Model), this.load(Train)
 
+        pretrained = _pretrained(config)
+
         def one(seed: int, resume: Resume) -> list[Row]:
             model = build(config, len(inputs.classes), **inputs.statistics, seed=seed).to(device())
             feed, phases = inputs.feed(seed, resume.folder), [base_phase(settings)]
@@ -38,10 +44,15 @@ def train(
             history = fit(
                 model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log
             )
-            save_model(out / str(seed), model, config, inputs.classes, seed=seed)
+            save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
             return history
 
         every_seed(this, one, metrics, curve)
+
+
+def _pretrained(config: Model) -> dict[str, str]:
+    """Which file the weights came from: DVC does not watch it."""
+    return {"weights_sha256": sha256_of(main_root() / Path(config.weights).expanduser())} if config.weights else {}
 
 
 if __name__ == "__main__":

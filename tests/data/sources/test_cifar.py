@@ -37,7 +37,15 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 
 
 def dataset(root: Path | None, name: str = "cifar10", **changes: Any) -> Dataset:
-    values = {"name": name, "root": root and str(root), "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
+    values = {
+        "name": name,
+        "root": root and str(root),
+        "published": True,
+        "size": 32,
+        "test": 0.2,
+        "validation": 0.1,
+        "seed": 0,
+    }
     return Dataset.model_validate(values | changes)
 
 

@@ -19,7 +19,15 @@ from impasto.data.sources.registry import SOURCES, fetch
 
 
 def dataset(**changes: Any) -> Dataset:
-    values = {"name": "digits", "root": None, "size": 32, "test": 0.2, "validation": 0.125, "seed": 0}
+    values = {
+        "name": "digits",
+        "root": None,
+        "published": True,
+        "size": 32,
+        "test": 0.2,
+        "validation": 0.125,
+        "seed": 0,
+    }
     return Dataset.model_validate(values | changes)
 
 

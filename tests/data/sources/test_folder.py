@@ -23,7 +23,15 @@ RED = np.array([200, 30, 90])
 
 
 def dataset(root: Path, **changes: Any) -> Dataset:
-    values = {"name": "folder", "root": str(root), "size": SIZE, "test": 0.25, "validation": 0.1, "seed": 0}
+    values = {
+        "name": "folder",
+        "root": str(root),
+        "published": True,
+        "size": SIZE,
+        "test": 0.25,
+        "validation": 0.1,
+        "seed": 0,
+    }
     return Dataset.model_validate(values | changes)
 
 

@@ -82,9 +82,9 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
         yield found
 
 
-def dataset(root: Path | None) -> Dataset:
-    values = {"name": "tiny_imagenet", "root": root and str(root), "size": 64, "test": 0.2, "validation": 0.1}
-    return Dataset.model_validate(values | {"seed": 0})
+def dataset(root: Path | None, **changes: Any) -> Dataset:
+    values = {"name": "tiny_imagenet", "root": root and str(root), "published": True, "size": 64, "test": 0.2}
+    return Dataset.model_validate(values | {"validation": 0.1, "seed": 0} | changes)
 
 
 def test_from_the_configuration(web: Web, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

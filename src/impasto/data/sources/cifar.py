@@ -6,6 +6,7 @@ rows of CIFAR-10-C and CIFAR-100-C are the test images in that order, once for e
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,13 @@ import numpy as np
 from impasto.config.dataset import NATIVE, Dataset
 from impasto.data.checked import fault_of
 from impasto.data.images import Images
-from impasto.data.members import read_tar
+from impasto.data.members import FolderMembers, read_tar
 from impasto.data.pickled import read_pickle
-from impasto.data.remote import Remote, download
-from impasto.data.sources.official import folder_of, require_counts
+from impasto.data.remote import Remote
+from impasto.data.sources.official import place_of, published_archive, require_counts
+from impasto.data.sources.own import Identity, faults, identify_file, identify_folder, require_layout
 from impasto.errors import ImpastoError
+from impasto.progress import notice
 
 SIDE = NATIVE["cifar10"]
 
@@ -54,6 +57,11 @@ class Cifar:
     classes: int
     each: tuple[int, int]
     md5: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """All files that are read."""
+        return (*self.train, self.test, self.meta)
 
 
 _SITE = "https://www.cs.toronto.edu/~kriz/"
@@ -105,53 +113,73 @@ CIFAR100 = Cifar(
 
 def cifar10(dataset: Dataset) -> tuple[Images, Images]:
     """Training and test images of CIFAR-10; see :func:`read`."""
-    return read(CIFAR10, folder_of(dataset))
+    return read(CIFAR10, place_of(dataset), own=not dataset.published)
 
 
 def cifar100(dataset: Dataset) -> tuple[Images, Images]:
     """Training and test images of CIFAR-100 with the 100 fine classes; see :func:`read`."""
-    return read(CIFAR100, folder_of(dataset))
+    return read(CIFAR100, place_of(dataset), own=not dataset.published)
 
 
-def read(published: Cifar, root: Path) -> tuple[Images, Images]:
-    """Read a dataset out of its unpacked folder in ``root``, or else out of its archive, downloaded if it is not there.
+def read(published: Cifar, place: Path, own: bool = False) -> tuple[Images, Images]:
+    """Read a dataset out of its unpacked folder in ``place``, or else out of its archive, downloaded if need be.
 
     Args:
         published: what to read.
-        root: folder of the archive, or of the unpacked folder, or that folder itself.
+        place: folder of the archive, or of the unpacked folder, or that folder itself, or the archive itself.
+        own: ``place`` is an archive or an unpacked folder itself, with the same files, but not held against the
+            published checksums and numbers of images; see :mod:`impasto.data.sources.own`.
 
     Returns:
         Training and test images, 32 px, in the order of the files.
 
     Raises:
         ImpastoError: the archive cannot be had; a file is missing, damaged or another one than published; it holds
-            something else than images and labels in range; or a class has another number of images. Names the file.
+            something else than images and labels in range; or a class has another number of images, or none. Names
+            the file.
     """
-    files = _files(published, root)
-    found = {file.name: read_pickle(content, str(file)) for file, content in files.items()}
-    place = next(iter(files)).parent
-    classes = _classes(found[published.meta], published, place / published.meta)
-    parts = []
-    for part, names, each in zip(
-        ("training", "test"), (published.train, (published.test,)), published.each, strict=True
-    ):
-        batches = [_batch(found[name], published, place / name) for name in names]
-        pixels, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
-        images = Images(pixels, labels, classes, f"{published.title}, {part} images of {published.archive.name}")
-        require_counts(images, each, part, place)
-        parts.append(images)
-    return parts[0], parts[1]
+    with faults(own):
+        files, identity = _own(published, place) if own else (_files(published, place), None)
+        found = {file.name: read_pickle(content, str(file)) for file, content in files.items()}
+        folder = next(iter(files)).parent
+        classes = _classes(found[published.meta], published, folder / published.meta)
+        train = [_batch(found[name], published, folder / name) for name in published.train]
+        test = [_batch(found[published.test], published, folder / published.test)]
+        other = identity and identity.other(*(sum(len(labels) for _, labels in part) for part in (train, test)))
+        parts = []
+        for part, batches, each in zip(("training", "test"), (train, test), published.each, strict=True):
+            pixels, labels = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+            source = f"images, {other}" if other else f"images of {published.archive.name}"
+            images = Images(pixels, labels, classes, f"{published.title}, {part} {source}")
+            require_counts(images, None if other else each, part, folder)
+            parts.append(images)
+        if other:
+            notice(f"{published.title}: {other}")
+        return parts[0], parts[1]
 
 
 def _files(published: Cifar, root: Path) -> dict[Path, bytes]:
     """Content by place; a file in an archive has the archive as its folder."""
-    names = (*published.train, published.test, published.meta)
     for place in (root / published.folder, root):
         if place.name == published.folder and place.is_dir():
-            return {place / name: _checked(place / name, published.md5.get(name)) for name in names}
-    archive = download(published.archive, root)
-    found = read_tar(archive, [f"{published.folder}/{name}" for name in names])
+            return {place / name: _checked(place / name, published.md5.get(name)) for name in published.files}
+    return _unpacked(published, published_archive(published.archive, root))
+
+
+def _unpacked(published: Cifar, archive: Path) -> dict[Path, bytes]:
+    found = read_tar(archive, [f"{published.folder}/{name}" for name in published.files])
     return {archive / member: content for member, content in found.items()}
+
+
+def _own(published: Cifar, place: Path) -> tuple[dict[Path, bytes], Identity]:
+    require_layout(place, published.meta)
+    if place.is_file():
+        return _unpacked(published, place), identify_file(place, published.archive)
+    with FolderMembers(place, published.folder) as members:
+        contents = {name: members.read(f"{published.folder}/{name}") for name in published.files}
+    sums = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in contents.items()}
+    identity = identify_folder(place, contents.items(), sums == published.md5)
+    return {place / name: content for name, content in contents.items()}, identity
 
 
 def _checked(file: Path, md5: str | None) -> bytes:
