@@ -12,7 +12,7 @@ from impasto.data.sources.digits import _mnist, paint
 from impasto.errors import ImpastoError
 from impasto.io import write_npy
 from impasto.rng import numpy_generator
-from impasto.synthetic.order import agreement, check_order, sample_rows
+from impasto.synthetic.order import SAMPLE, agreement, check_order, sample_rows
 from impasto.synthetic.scorer import fit_scorer
 from impasto.synthetic.select import score
 
@@ -41,10 +41,10 @@ def test_a_right_pool_passes_however_weak_the_scorer(
     check_order(labels, answers, NAMES[:classes])
 
 
-@pytest.mark.parametrize(("classes", "accuracy"), [(2, 0.8), (10, 0.3), (10, 0.9), (100, 0.3), (200, 0.4)])
+@pytest.mark.parametrize(("classes", "accuracy"), [(2, 0.6), (10, 0.2), (10, 0.9), (100, 0.3), (200, 0.4)])
 def test_one_exchanged_pair_is_found_by_a_sample(classes: int, accuracy: float) -> None:
     draws = np.random.default_rng(0)
-    true = np.repeat(np.arange(classes), 100)
+    true = np.repeat(np.arange(classes), SAMPLE // classes)
     answers = weak(true, classes, accuracy, draws)
     check_order(true, answers, NAMES[:classes])
     first, second = sorted(draws.choice(classes, 2, replace=False))
@@ -78,7 +78,7 @@ def test_agreement_counts_images() -> None:
 
 def test_the_sample_is_spread_over_each_class() -> None:
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(3), (5, 400, 1000)))
-    rows = sample_rows(labels, 100)
+    rows = sample_rows(labels, 300)
     assert np.bincount(labels[rows]).tolist() == [5, 100, 100] and (np.diff(rows) > 0).all()
     for label in (1, 2):
         places = np.searchsorted(np.flatnonzero(labels == label), rows[labels[rows] == label])
@@ -87,16 +87,16 @@ def test_the_sample_is_spread_over_each_class() -> None:
 
 def test_digits(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scorer of real coloured digits, barely fitted: right labels pass, exchanged 4 and 9 do not."""
-    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 80)
+    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 150)
     monkeypatch.setattr("impasto.synthetic.scorer._EPOCHS", 1)
     grey, true = _mnist()
     pixels = paint(grey, 28, numpy_generator(0, "test"))
     scorer = fit_scorer(torch.from_numpy(pixels[::2]), torch.from_numpy(true[::2]), 10, 0)
     file, labels, names = tmp_path_factory.mktemp("pool") / "images.npy", true[1::2], tuple("0123456789")
     write_npy(file, pixels[1::2])
-    rows = sample_rows(labels)
+    rows = sample_rows(labels, 2000)
     found = score(file, labels, scorer, CPU, rows=rows, features=True)
-    assert found.features is not None and found.features.shape == (1000, 64)
+    assert found.features is not None and found.features.shape == (2000, 64)
     np.testing.assert_allclose(np.linalg.norm(found.features.astype(float), axis=1), 1, atol=2e-3)
     seen = agreement(labels[rows], found.answers, names)
     assert 0.3 < seen["overall"] == seen["best_permutation"] < 1

@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from impasto.errors import ImpastoError
 
-SAMPLE = 100
-"""Images per class that tell the order, where the scorer does not see the whole pool."""
+SAMPLE = 20_000
+"""Images that tell the order, divided among the classes, where the scorer does not see the whole pool."""
 
 _SIGNIFICANCE, _FACTOR, _MARGIN = 5.0, 2.0, 0.1
 
@@ -77,9 +77,10 @@ def check_order(labels: np.ndarray, answers: np.ndarray, classes: Sequence[str])
 
 
 def sample_rows(labels: np.ndarray, count: int = SAMPLE) -> np.ndarray:
-    """At most ``count`` rows of each class, evenly spaced among them: int64 [M], sorted."""
+    """About ``count`` rows, as many of each class as it has up to an equal share, evenly spaced: int64 [M], sorted."""
     found = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    picked = [rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(np.int64)] for rows in found]
+    each = -(-count // len(found))
+    picked = [rows[np.linspace(0, len(rows) - 1, min(each, len(rows))).astype(np.int64)] for rows in found]
     return np.sort(np.concatenate(picked))
 
 
