@@ -1,6 +1,6 @@
 """A share of a class's subset by coverage: the last images drawn give way to those farthest from all others chosen.
 
-Farthest-first costs (images chosen) x (candidates) distances, which for a class of 100,000 is hours. Above 8,192
+Farthest-first costs (images chosen) x (candidates) distances, which for a class of 100,000 is hours. Above 4,096
 candidates it therefore works in groups, as in G. Malkomes et al., "Fast Distributed k-Center Clustering with Outliers
 on Massive Data", NeurIPS 2015: the candidates are dealt out at random, and each group covers itself. The cost grows
 with the images chosen, about 0.1 ms of one core each; a group's cover also covers its part of the whole, so the
@@ -17,7 +17,7 @@ import torch
 from impasto.data.images import to_device
 from impasto.synthetic.coverage import cover, covering_radius
 
-_GROUP = 8192  # candidates that cover themselves without groups
+_GROUP = 4096  # candidates that cover themselves without groups
 _PICKS = 64  # fewer picks in a group would cover it poorly; so few are cheap without groups
 
 
