@@ -51,7 +51,7 @@ def measure(n: int = 1_000_000, train: int = 3500) -> dict[str, float | int]:
         before, begun = _peak_mb(), time.perf_counter()
         scorer = fit_scorer(real.to(here), torch.arange(train, device=here) % _CLASSES, _CLASSES, 0)
         fitted = time.perf_counter()
-        scores = score(file, labels, scorer, here)
+        scores = score(file, labels, scorer, here).scores
         scored = time.perf_counter()
         quota = quotas(np.bincount(labels, minlength=_CLASSES), n // 2)
         rows = select(labels, scores, quota, 0.6, [str(c) for c in range(_CLASSES)], 0).rows

@@ -45,6 +45,7 @@ RERUNS = {
     "synthetic": "generate",
     "synthetic.count": "select",
     "synthetic.keep": "select",
+    "synthetic.coverage": "select",
     "style": "style",
     "style.method": "fid train",
     "style.refresh": "train",

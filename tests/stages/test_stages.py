@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
@@ -101,7 +102,44 @@ def test_generate_and_select(home: Path) -> None:
     index, scores = read_npy(Path("data/synthetic/index.npy")), read_npy(Path("data/synthetic/scores.npy"))
     assert len(set(index.tolist())) == 120 == len(scores)
     assert np.bincount(pool.labels[index]).tolist() == [60, 60]
+    manifest = read_json(Path("data/synthetic/manifest.json"))
+    assert manifest["index_sha256"] == sha256(Path("data/synthetic/index.npy").read_bytes()).hexdigest()
+    assert manifest["pool_digest"] == read_json(Path("data/pool/meta.json"))["digest"]
+    assert manifest["agreement"]["images"] == 160 and "coverage" not in manifest
     assert not list(Path(".resume").glob("generate*"))
+
+
+def test_an_npz_pool_is_held_against_the_classes(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its labels are numbers: exchanged ones are refused, also where nothing is scored; coverage moves the index."""
+    (tmp_path / "src").symlink_to(home / "src")
+    shutil.copytree(home / "data", tmp_path / "data")
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(home / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    train, manifest = Images.load(Path("data/raw/train")), Path("data/synthetic/manifest.json")
+    found = []
+    for coverage in (0.0, 0.5):
+        change(Path("params.yaml"), synthetic__source="npz", synthetic__root="pool.npz", synthetic__coverage=coverage)
+        change(Path("params.yaml"), synthetic__keep=1.0)
+        np.savez("pool.npz", image=train.pixels.transpose(0, 2, 3, 1), label=train.labels)
+        call("generate")
+        call("select")
+        told, index = read_json(manifest), read_npy(Path("data/synthetic/index.npy"))
+        assert told["agreement"]["images"] == 180 and told["agreement"]["overall"] > 0.9
+        assert told["scored"] is (coverage > 0) and np.bincount(train.labels[index]).tolist() == [60, 60]
+        found.append(set(index.tolist()))
+        np.savez("pool.npz", image=train.pixels.transpose(0, 2, 3, 1), label=1 - train.labels)
+        call("generate")
+        with pytest.raises(typer.Exit):
+            call("select")
+        said = capsys.readouterr().err
+        assert "those labelled 'disc' (label 0) for 'square' (label 1)" in said and said.count("error") == 1
+    assert 60 <= len(found[0] & found[1]) < 120
+    assert told["coverage"]["disc"]["by_coverage"] == 30
+    assert told["coverage"]["disc"]["radius"] <= told["coverage"]["disc"]["radius_drawn"]
 
 
 def test_style_and_fid(home: Path) -> None:

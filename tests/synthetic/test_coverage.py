@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
-from impasto.synthetic.coverage import cover
+from impasto.synthetic import coverage
+from impasto.synthetic.coverage import cover, covering_radius
 
 
 def features(n: int, d: int, seed: int = 0) -> torch.Tensor:
@@ -48,6 +49,25 @@ def test_at_most_twice_the_smallest_radius(n: int, count: int, seed: int) -> Non
     points = features(n, 2, seed)
     best = min(radius(points.numpy(), np.array(some)) for some in combinations(range(n), count))
     assert cover(points, count).radii[-1].item() <= 2 * best + 1e-3
+
+
+@settings(max_examples=60)
+@given(n=st.integers(2, 40), given_=st.floats(0, 1), share=st.floats(0, 1), block=st.integers(1, 200))
+def test_beside_given_rows_each_choice_is_the_farthest(n: int, given_: float, share: float, block: int) -> None:
+    """Whatever the blocks in which distances to the given rows are taken."""
+    first = max(1, round(given_ * (n - 1)))
+    count = max(1, round(share * (n - first)))
+    points = features(n, 3, n)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coverage, "_BLOCK", block)
+        rows, radii = cover(points, count, first)
+        assert covering_radius(points, first) == pytest.approx(radius(points.numpy(), np.arange(first)), abs=3e-3)
+    chosen, exact = [*range(first), *rows.tolist()], points.double().numpy()
+    assert len(set(chosen)) == first + count
+    for step in range(count):
+        away = cdist(exact[chosen[first + step]][None], exact[chosen[: first + step]]).min()
+        assert away == pytest.approx(radius(exact, np.array(chosen[: first + step])), abs=3e-3)
+        assert radii[step].item() == pytest.approx(radius(exact, np.array(chosen[: first + step + 1])), abs=3e-3)
 
 
 def test_every_cluster_is_found() -> None:
@@ -99,3 +119,9 @@ def test_the_features_are_left_alone() -> None:
 def test_what_cannot_be_chosen(shape: tuple[int, ...], count: int) -> None:
     with pytest.raises(ValueError, match=f"cannot choose {count} rows"):
         cover(torch.zeros(shape), count)
+
+
+@pytest.mark.parametrize("given_", [-1, 4, 5])
+def test_given_rows_that_leave_too_few(given_: int) -> None:
+    with pytest.raises(ValueError, match=f"cannot choose 2 rows beside {given_}"):
+        cover(torch.zeros(5, 2), 2, given_)

@@ -15,7 +15,7 @@ from impasto.errors import ImpastoError
 from impasto.io import write_npy
 from impasto.rng import numpy_generator
 from impasto.synthetic.quota import interleaved, quotas
-from impasto.synthetic.scorer import fit_scorer
+from impasto.synthetic.scorer import Seen, fit_scorer
 from impasto.synthetic.select import score, select
 
 CPU = torch.device("cpu")
@@ -95,9 +95,9 @@ def test_too_few_names_the_class_and_the_counts() -> None:
         select(labels, np.ones(24, np.float32), np.array([3, 3, 3]), 0.5, CLASSES, 0)
 
 
-def dim_or_bright(images: Tensor) -> Tensor:
+def dim_or_bright(images: Tensor) -> Seen:
     bright = images.float().mean((1, 2, 3)) / 255
-    return torch.stack([1 - bright, bright], 1)
+    return Seen(torch.stack([1 - bright, bright], 1), images[:, 0, 0, :2] / 255)
 
 
 def test_chunks_score_as_the_whole(tmp_path: Path) -> None:
@@ -106,9 +106,15 @@ def test_chunks_score_as_the_whole(tmp_path: Path) -> None:
     write_npy(tmp_path / "images.npy", pixels)
     bright = pixels.mean((1, 2, 3)) / 255
     expected = np.where(labels == 1, bright, 1 - bright)
+    rows = np.array([3, 4, 20, 49])
     for chunk in (1, 7, 50, 64):
         found = score(tmp_path / "images.npy", labels, dim_or_bright, CPU, chunk)
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+        np.testing.assert_allclose(found.scores, expected, atol=1e-6)
+        assert np.array_equal(found.answers, bright > 0.5) and found.features is None
+        some = score(tmp_path / "images.npy", labels, dim_or_bright, CPU, chunk, rows, features=True)
+        assert np.array_equal(some.scores, found.scores[rows]) and np.array_equal(some.answers, found.answers[rows])
+        assert some.features is not None and some.features.dtype == np.float16
+        np.testing.assert_allclose(some.features, pixels[rows, 0, 0, :2] / 255, atol=1e-3)
 
 
 def test_the_scorer_learns_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +123,7 @@ def test_the_scorer_learns_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -
     noise = torch.randint(60, (40, 3, 16, 16), generator=torch.Generator().manual_seed(0))
     images = (noise + 150 * labels[:, None, None, None]).to(torch.uint8)
     first, second = (fit_scorer(images, labels, 2, 0)(images) for _ in range(2))
-    assert torch.equal(first, second)
-    torch.testing.assert_close(first.sum(1), torch.ones(40))
-    assert (first.argmax(1) == labels).all()
+    assert torch.equal(first.probabilities, second.probabilities) and torch.equal(first.features, second.features)
+    torch.testing.assert_close(first.probabilities.sum(1), torch.ones(40))
+    torch.testing.assert_close(first.features.norm(dim=1), torch.ones(40))
+    assert (first.probabilities.argmax(1) == labels).all()

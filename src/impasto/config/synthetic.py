@@ -42,4 +42,10 @@ class Synthetic(Section):
     pool: int = Field(ge=1, description="images that the generator samples")
     count: int = Field(ge=1, description="images selected from the pool")
     keep: float = Field(gt=0, le=1, description="best share of each class by a scorer's confidence; 1 scores nothing")
+    coverage: float = Field(
+        ge=0,
+        le=1,
+        description="share of each class's images chosen as farthest, in the scorer's features, from those chosen "
+        "before; the rest is drawn at random; 0 is off",
+    )
     generator: Generator

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from impasto.augment import geometry
@@ -21,7 +22,17 @@ from impasto.precision import autocast, unscaled
 from impasto.progress import track
 from impasto.rng import generator
 
-Scorer = Callable[[Tensor], Tensor]  # uint8 [N, 3, H, W] -> class probabilities, float32 [N, C]
+
+class Seen(NamedTuple):
+    """What the scorer makes of N images."""
+
+    probabilities: Tensor
+    """float32 [N, C], of each class."""
+    features: Tensor
+    """float32 [N, D], of unit length: the last layer's inputs, in which images lie near that look alike to it."""
+
+
+Scorer = Callable[[Tensor], Seen]  # of uint8 [N, 3, H, W]
 
 _NETWORK = Model(
     name="wrn", depth=10, width=1, stem_stride=2, stage_stride=1, dropout=0.0, activation="relu", head_momentum=0.1,
@@ -41,7 +52,7 @@ def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Score
         seed: of the initial weights, the batches and the crops.
 
     Returns:
-        A function from uint8 [M, 3, H, W] to softmax probabilities, float32 [M, C].
+        A function from uint8 [M, 3, H, W] to :class:`Seen`, with softmax probabilities and 64 features.
     """
     device = images.device
     mean, std = _moments(images)
@@ -60,13 +71,18 @@ def fit_scorer(images: Tensor, labels: Tensor, classes: int, seed: int) -> Score
         optimiser.step()
     model.eval().requires_grad_(False)
 
-    @torch.inference_mode()
-    def probabilities(batch: Tensor) -> Tensor:
-        with autocast(unscaled(device), device):
-            logits: Tensor = model(to_unit(batch))
-        return logits.float().softmax(1)
+    *trunk, head = model.children()
+    assert isinstance(head, nn.Sequential)
+    body, last = nn.Sequential(*trunk, *head[:-1]), head[-1]
 
-    return probabilities
+    @torch.inference_mode()
+    def look(batch: Tensor) -> Seen:
+        with autocast(unscaled(device), device):
+            pooled = body(to_unit(batch))
+            logits: Tensor = last(pooled)
+        return Seen(logits.float().softmax(1), functional.normalize(pooled.float()))
+
+    return look
 
 
 def _moments(images: Tensor, sample: int = 10_000) -> tuple[list[float], list[float]]:
