@@ -45,7 +45,10 @@ def test_equals_its_graph_written_out(measure: InceptionV3, inception_weights: d
 
 
 def test_equals_torch_fidelity(measure: InceptionV3, inception_file: Path) -> None:
-    peer = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    why = (
+        "torch-fidelity is not installed: `make setup` installs it; the graph written out is compared with all the same"
+    )
+    peer = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason=why)
     theirs = peer.FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(inception_file))
     for images in (noise(2, 32), noise(1, 64), noise(1, 400)):
         (expected,) = theirs(images)
