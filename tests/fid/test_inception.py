@@ -53,6 +53,9 @@ def test_equals_torch_fidelity(measure: InceptionV3, inception_file: Path) -> No
     for images in (noise(2, 32), noise(1, 64), noise(1, 400)):
         (expected,) = theirs(images)
         torch.testing.assert_close(measure(images), expected, rtol=1e-4, atol=1e-5)
+        pixels = (resize_like_tensorflow1(images.float(), 299) - 128) / 128
+        with torch.no_grad():  # in the memory layout of theirs, which is slower, not a bit differs
+            assert torch.equal(inception_v3(inception_file)(pixels).flatten(1), expected)
 
 
 def test_the_layout_is_that_of_the_file(inception_file: Path) -> None:
