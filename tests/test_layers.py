@@ -16,7 +16,7 @@ LAYERS = [
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",
      "corrupted.agreement", "corrupted.make", "corrupted.write",
      "gallery", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),
-    ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.frechet", "fid.extractors",
+    ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
     ("mix", "faithful", "paintings", "feed", "batch_augment", "corrupted.sources", "evaluation", "scores", "fid.curve"),
     ("training",),

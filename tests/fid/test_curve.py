@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from impasto.errors import ImpastoError
-from impasto.fid.curve import draw_uniforms, frechet_curve, grid, measure_curve, mixtures
+from impasto.fid.buckets import mixtures
+from impasto.fid.curve import draw_uniforms, frechet_curve, grid, measure_curve, original_distance, table_row
 from impasto.fid.frechet import frechet_distance
 from impasto.fid.moments import Moments
 
@@ -126,6 +127,28 @@ def test_measured_curve(batch: int) -> None:
     assert (record["n"], record["reference_n"], record["dimension"]) == (50, 60, DIMENSION)
     assert (record["extractor"], record["identity"], record["resize"]) == (Mean6.name, Mean6.identity, Mean6.resize)
     assert record["points"] == list(grid(11))
+
+
+def test_the_original_column_is_the_distance_of_held_out_images() -> None:
+    held_out, features = images(20, 5), Mean6()(images(60, 2))
+    found, theirs = original_distance(Mean6(), held_out, Moments.of(features)), Mean6()(held_out)
+    pairs = [
+        (s.double().mean(0), torch.from_numpy(np.cov(s.double().numpy(), rowvar=False))) for s in (theirs, features)
+    ]
+    assert found == pytest.approx(frechet_distance(*pairs[0], *pairs[1]), rel=1e-9)
+    assert original_distance(Mean6(), held_out[:6], Moments.of(features)) is None
+    assert original_distance(Mean6(), held_out[:7], Moments.of(features)) is not None
+
+
+def test_the_row_has_the_layout_of_table_1() -> None:
+    u, reference = draw_uniforms(50, torch.Generator().manual_seed(3)), Moments.of(Mean6()(images(60, 2)))
+    curve = measure_curve(Mean6(), images(50, 1), tint, u, reference, grid(11), 50)
+    row = table_row(dataclasses.replace(curve, original=1.5, original_n=20), "cifar10")
+    about = ["dataset", "extractor", "n", "reference_n", "original_n", "resize", "original"]
+    points = ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0"]
+    assert list(row) == about + points and [row[point] for point in points] == list(curve.values)
+    assert [row[name] for name in about] == ["cifar10", "mean6", 50, 60, 20, "none", 1.5]
+    assert table_row(curve, "cifar10")["original"] is None
 
 
 def test_too_few_images() -> None:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from impasto.config.fid import Fid
+from impasto.config.fid import DIMENSIONS, Fid
+from impasto.data.images import Rows
 from impasto.errors import ImpastoError
 from impasto.fid import extractors
 from impasto.fid.extractors import EXTRACTORS, Extractor, extractor, feature_moments, features, require_enough
@@ -65,8 +66,17 @@ def test_every_extractor_keeps_the_protocol(name: str, inception_file: Path) -> 
 
 def test_config_and_registry_agree(inception_file: Path) -> None:
     assert set(get_args(Fid.model_fields["extractor"].annotation)) == set(EXTRACTORS)
-    smallest = min(extractor(name, CPU, inception_file).dimension for name in EXTRACTORS)
-    assert [bound.ge for bound in Fid.model_fields["n"].metadata if hasattr(bound, "ge")] == [smallest + 1]
+    assert {name: extractor(name, CPU, inception_file).dimension for name in EXTRACTORS} == DIMENSIONS
+    lowest = [bound.ge for bound in Fid.model_fields["n"].metadata if hasattr(bound, "ge")]
+    assert lowest == [min(DIMENSIONS.values()) + 1]
+
+
+@pytest.mark.parametrize("name", DIMENSIONS)
+def test_n_exceeds_the_dimensions(name: str) -> None:
+    values = {"extractor": name, "weights": None, "points": 11}
+    assert Fid(n=DIMENSIONS[name] + 1, **values).n == DIMENSIONS[name] + 1  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="fid.n|greater than or equal to 113"):
+        Fid(n=DIMENSIONS[name], **values)  # type: ignore[arg-type]
 
 
 def test_golden_features(lite0: Extractor) -> None:
@@ -102,7 +112,10 @@ def test_batch_size_changes_nothing(lite0: Extractor, batch: int) -> None:
 def test_memory_map_equals_tensor(lite0: Extractor, tmp_path: Path) -> None:
     images = noise(40)
     write_npy(tmp_path / "images.npy", images.numpy())
-    assert torch.equal(features(lite0, read_npy(tmp_path / "images.npy")), features(lite0, images))
+    stored = read_npy(tmp_path / "images.npy")
+    assert torch.equal(features(lite0, stored), features(lite0, images))
+    index = np.array([30, 2, 2, 39])
+    assert torch.equal(features(lite0, Rows(stored, index)), features(lite0, images[index]))
 
 
 def test_shared_network_is_left_alone(lite0: Extractor) -> None:

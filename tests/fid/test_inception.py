@@ -45,11 +45,17 @@ def test_equals_its_graph_written_out(measure: InceptionV3, inception_weights: d
 
 
 def test_equals_torch_fidelity(measure: InceptionV3, inception_file: Path) -> None:
-    peer = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    why = (
+        "torch-fidelity is not installed: `make setup` installs it; the graph written out is compared with all the same"
+    )
+    peer = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3", reason=why)
     theirs = peer.FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(inception_file))
     for images in (noise(2, 32), noise(1, 64), noise(1, 400)):
         (expected,) = theirs(images)
         torch.testing.assert_close(measure(images), expected, rtol=1e-4, atol=1e-5)
+        pixels = (resize_like_tensorflow1(images.float(), 299) - 128) / 128
+        with torch.no_grad():  # in the memory layout of theirs, which is slower, not a bit differs
+            assert torch.equal(inception_v3(inception_file)(pixels).flatten(1), expected)
 
 
 def test_the_layout_is_that_of_the_file(inception_file: Path) -> None:

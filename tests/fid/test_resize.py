@@ -29,7 +29,8 @@ def test_it_is_not_what_torch_does() -> None:
 
 
 def test_equals_torch_fidelity_bit_for_bit() -> None:
-    peer = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow")
+    why = "torch-fidelity is not installed: `make setup` installs it"
+    peer = pytest.importorskip("torch_fidelity.interpolate_compat_tensorflow", reason=why)
     for side in (32, 64, 299, 512):
         images = torch.randint(0, 256, (1, 3, side, side), generator=torch.Generator().manual_seed(0)).float()
         expected = peer.interpolate_bilinear_2d_like_tensorflow1x(images, size=(299, 299), align_corners=False)

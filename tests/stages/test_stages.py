@@ -149,6 +149,10 @@ def test_style_and_fid(home: Path) -> None:
     found = read_record(Path("metrics/fid.json"))
     assert found["points"] == [0.0, 0.5, 1.0] and found["n"] == 120 and all(v > 0 for v in found["values"])
     assert [float(row["distance"]) for row in read_csv(Path("metrics/fid.csv"))] == found["values"]
+    row = read_record(Path("metrics/fid_row.json"))
+    assert [row[point] for point in ("0.0", "0.5", "1.0")] == found["values"] and row["dataset"] == "folder"
+    validation = len(read_npy(Path("data/split/validation.npy")))
+    assert (row["original"], row["original_n"]) == (None, validation) and validation < 113
 
 
 def test_train_and_finetune(home: Path) -> None:
@@ -221,6 +225,7 @@ def test_no_synthetic_images() -> None:
     for stage in ("generate", "select", "fid"):
         call(stage)
     assert read_record(Path("metrics/fid.json")) == {"points": [], "values": []}
+    assert read_record(Path("metrics/fid_row.json")) == {}
     for refused in ("check", "train"):
         with pytest.raises(typer.Exit):
             call(refused)

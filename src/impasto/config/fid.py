@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from impasto.config.base import Section
+
+#: Extractor -> D, the length of its feature vectors; a covariance of full rank takes D + 1 images.
+DIMENSIONS = {"efficientnet_lite0_112": 112, "inception_v3": 2048}
 
 
 class Fid(Section):
@@ -21,3 +24,12 @@ class Fid(Section):
     points: int = Field(
         ge=2, le=101, description="points of the curve over lambda_s from 0 to 1; 11 gives steps of 0.1"
     )
+
+    @model_validator(mode="after")
+    def _enough(self) -> Self:
+        needed = DIMENSIONS[self.extractor] + 1
+        if self.n < needed:
+            raise ValueError(
+                f"fid.n is {self.n}, but {self.extractor} has {needed - 1} dimensions and needs {needed} images or more"
+            )
+        return self

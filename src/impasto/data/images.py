@@ -109,13 +109,32 @@ def batches(pixels: np.ndarray, size: int, device: torch.device) -> Iterator[tup
         yield rows, to_device(pixels[rows], device)
 
 
-def read_rows(pixels: np.ndarray, rows: slice) -> np.ndarray:
+def read_rows(pixels: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
     """Some rows of an array; a memory map is opened anew, so that the pages of a long pass do not add up."""
     if isinstance(pixels, np.memmap) and pixels.filename:
         whole: np.ndarray = np.load(pixels.filename, mmap_mode="r", allow_pickle=False)
         if whole.shape == pixels.shape:  # and no view of a part
             return np.array(whole[rows])
     return pixels[rows]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Chosen images of an array, read a slice at a time: the set never stands in memory whole.
+
+    Attributes:
+        pixels: uint8 [N, 3, H, W], such as the memory map of a file.
+        index: int64 [M], the rows, in the order of the set.
+    """
+
+    pixels: np.ndarray
+    index: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        return read_rows(self.pixels, self.index[part])
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -3,20 +3,20 @@
 Image i carries one uniform u_i for good and is stylised at lambda_s exactly if u_i < lambda_s, so that the sets
 of all points are nested. Moments add up: the images between two neighbouring points form a bucket, whose
 stylised features count at every point above it and whose plain features at every point below. N stylisations
-and 2 N feature vectors give all points; assembling each of 11 sets anew takes 5.5 N and 11 N.
+and 2 N feature vectors give all points; assembling each of 11 sets anew takes 5.5 N and 11 N. Neither the images nor
+their features stand in memory together: :mod:`impasto.fid.buckets` sums them up batch by batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 
 import torch
 from torch import Tensor
 
-from impasto.fid.extractors import Extractor, Images, as_tensor, features, require_enough
+from impasto.fid.buckets import Buckets, mixtures
+from impasto.fid.extractors import Extractor, Images, as_tensor, feature_moments, features, require_enough
 from impasto.fid.frechet import frechet_distance
 from impasto.fid.moments import Moments
 from impasto.progress import track
@@ -37,6 +37,8 @@ class FrechetCurve:
     reference_n: int  # training images
     points: tuple[float, ...]  # lambda_s
     values: tuple[float, ...]
+    original: float | None = None  # of held-out original images; None where they are too few
+    original_n: int = 0
 
 
 def grid(count: int) -> tuple[float, ...]:
@@ -75,13 +77,11 @@ def measure_curve(
     n = len(images)
     require_enough(n, extractor, "synthetic images")
     require_enough(reference.count, extractor, "reference images")
-    plain, stylised = (torch.empty(n, extractor.dimension) for _ in range(2))
+    buckets = Buckets(u, points)
     for step in track(-(-n // batch), "frechet curve", unit="batch"):
         rows = torch.arange(step * batch, min((step + 1) * batch, n))
         part = as_tensor(images[step * batch : (step + 1) * batch])
-        plain[rows] = features(extractor, part)
-        stylised[rows] = features(extractor, stylise(part, rows))
-    values = frechet_curve(plain, stylised, u, reference, points)
+        buckets.add(rows, features(extractor, part), features(extractor, stylise(part, rows)))
     return FrechetCurve(
         extractor=extractor.name,
         identity=extractor.identity,
@@ -90,7 +90,7 @@ def measure_curve(
         n=n,
         reference_n=reference.count,
         points=tuple(points),
-        values=tuple(values),
+        values=tuple(distances(buckets.moments(), reference)),
     )
 
 
@@ -106,24 +106,45 @@ def frechet_curve(
         reference: moments of the training images' features.
         points: values of lambda_s in ascending order.
     """
+    return distances(mixtures(plain, stylised, u, points), reference)
+
+
+def distances(sets: Iterable[Moments], reference: Moments) -> list[float]:
+    """The distance of each set from ``reference``."""
     mean, covariance = reference.mean(), reference.covariance()
-    mixed = mixtures(plain, stylised, u, points)
-    return [frechet_distance(one.mean(), one.covariance(), mean, covariance) for one in mixed]
+    return [frechet_distance(one.mean(), one.covariance(), mean, covariance) for one in sets]
 
 
-def mixtures(plain: Tensor, stylised: Tensor, u: Tensor, points: Sequence[float]) -> list[Moments]:
-    """Moments of the partly stylised set at each point; arguments as in ``frechet_curve``.
+def original_distance(extractor: Extractor, images: Images, reference: Moments) -> float | None:
+    """The distance of held-out original images, what images without a generator's faults come to at their number.
 
-    Raises:
-        ValueError: the points do not ascend, or the lengths differ.
+    Args:
+        extractor: the one that made ``reference``.
+        images: uint8 [N, 3, H, W], none of them among those of ``reference``.
+        reference: moments of the training images' features.
+
+    Returns:
+        None where there are no more images than dimensions.
     """
-    if list(points) != sorted(points):
-        raise ValueError(f"points do not ascend: {points}")
-    if not len(plain) == len(stylised) == len(u):
-        raise ValueError(f"lengths differ: {len(plain)}, {len(stylised)}, {len(u)}")
-    # Bucket b: the points below number b leave the image plain, number b and those above stylise it.
-    bucket = torch.bucketize(u.double(), torch.tensor(points, dtype=torch.float64), right=True)
-    members = [bucket == number for number in range(len(points) + 1)]
-    before = [Moments.of(plain[rows]) for rows in members]
-    after = [Moments.of(stylised[rows]) for rows in members]
-    return [reduce(add, after[: point + 1] + before[point + 1 :]) for point in range(len(points))]
+    if len(images) <= extractor.dimension:
+        return None
+    return distances([feature_moments(extractor, images, "original features")], reference)[0]
+
+
+def table_row(curve: FrechetCurve, dataset: str) -> dict[str, str | int | float | None]:
+    """The curve as a row of Table 1 of Siedel et al.: the original images, then one column for each lambda_s.
+
+    Args:
+        curve: the curve, whose measure stands before the values: rows compare only where it is the same.
+        dataset: what the row is called.
+    """
+    row: dict[str, str | int | float | None] = {
+        "dataset": dataset,
+        "extractor": curve.extractor,
+        "n": curve.n,
+        "reference_n": curve.reference_n,
+        "original_n": curve.original_n,
+        "resize": curve.resize,
+        "original": curve.original,
+    }
+    return row | {str(round(point, 4)): value for point, value in zip(curve.points, curve.values, strict=True)}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from impasto.data.images import Rows
 from impasto.errors import ImpastoError
 from impasto.fid.efficientnet_lite0_112 import EfficientNetLite0Block10
 from impasto.fid.inception import InceptionV3
@@ -22,8 +23,8 @@ BATCH = 32
 BLOCK = 1024
 """Images between two signs of progress."""
 
-Images = Tensor | np.ndarray
-"""uint8 images [N, 3, H, W]: a tensor, or an array such as an ``.npy`` file opened as a memory map."""
+Images = Tensor | np.ndarray | Rows
+"""uint8 images [N, 3, H, W]: a tensor, an array, or rows of an array such as an ``.npy`` file's memory map."""
 
 
 class Extractor(Protocol):
@@ -78,12 +79,12 @@ def extractor(name: str, device: torch.device, weights: Path | None = None) -> E
 
 
 def features(extractor: Extractor, images: Images, batch: int = BATCH) -> Tensor:
-    """Features [N, D], float32 on the CPU, ``batch`` images at a time; the batch changes them by rounding only."""
-    found = torch.empty(len(images), extractor.dimension)
-    for first in range(0, len(images), batch):
-        rows = slice(first, first + batch)
-        found[rows] = extractor(as_tensor(images[rows])).cpu()
-    return found
+    """Features [N, D], float32, ``batch`` images at a time; the batch changes them by rounding only.
+
+    They stay on the extractor's device, where their moments are made.
+    """
+    parts = [extractor(as_tensor(images[first : first + batch])) for first in range(0, len(images), batch)]
+    return torch.cat(parts) if parts else torch.empty(0, extractor.dimension)
 
 
 def feature_moments(extractor: Extractor, images: Images, label: str = "reference features") -> Moments:
@@ -99,7 +100,7 @@ def feature_moments(extractor: Extractor, images: Images, label: str = "referenc
     return total
 
 
-def as_tensor(images: Images) -> Tensor:
+def as_tensor(images: Tensor | np.ndarray) -> Tensor:
     """A batch as a tensor; rows of a read-only memory map are copied."""
     return images if isinstance(images, Tensor) else torch.from_numpy(np.array(images))
 

@@ -24,14 +24,14 @@ class Moments:
     @staticmethod
     def zero(dimension: int) -> Moments:
         """The moments of no vector, of ``dimension`` entries each."""
-        wide = torch.float64
-        return Moments(0, torch.zeros(dimension, dtype=wide), torch.zeros(dimension, dimension, dtype=wide))
+        double = torch.float64
+        return Moments(0, torch.zeros(dimension, dtype=double), torch.zeros(dimension, dimension, dtype=double))
 
     @staticmethod
     def of(features: Tensor) -> Moments:
-        """The moments of ``features`` [B, D] of any floating type, on any device."""
-        wide = features.detach().to("cpu", torch.float64)
-        return Moments(len(wide), wide.sum(0), wide.T @ wide)
+        """The moments of ``features`` [B, D] of any floating type; the sums are made on their device."""
+        vectors = wide(features)
+        return Moments(len(vectors), vectors.sum(0).cpu(), (vectors.T @ vectors).cpu())
 
     def __add__(self, other: Moments) -> Moments:
         """The moments of both sets together."""
@@ -62,3 +62,9 @@ class Moments:
             raise ValueError(f"the covariance needs two vectors, there are {self.count}")
         centred = (self.outer - torch.outer(self.sum, self.sum) / self.count) / (self.count - 1)
         return (centred + centred.T) / 2
+
+
+def wide(features: Tensor) -> Tensor:
+    """``features`` in float64, on their device, or on the CPU where that device has no float64."""
+    home = "cpu" if features.device.type == "mps" else features.device
+    return features.detach().to(home, torch.float64)
