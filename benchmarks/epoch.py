@@ -20,13 +20,14 @@ from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.models.registry import build
 from impasto.paintings import Paintings
+from impasto.phase import Phase
 from impasto.rng import generator, numpy_generator
 from impasto.style.bank import encode_styles
 from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
-from impasto.training import Loop, Phase
+from impasto.training import Loop
 from timing import interleaved, show, single_thread
 
 _CPU = torch.device("cpu")

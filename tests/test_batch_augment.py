@@ -12,8 +12,9 @@ from impasto.augment import feature_noise, mixup, pnorm_noise
 from impasto.augment.deepaugment import draw_network
 from impasto.batch_augment import BatchAugment
 from impasto.losses import consistent_cross_entropy, cross_entropy
+from impasto.phase import base_phase
 from impasto.rng import generator, key
-from impasto.training import Loop, base_phase
+from impasto.training import Loop
 from tiny import CPU, augment, feed, train
 from tiny import model as network
 
@@ -28,7 +29,8 @@ def images(views: int = 1) -> Tensor:
 
 def act(model: nn.Module, views: int = 1, place: tuple[int, int] = PLACE, **changes: Any) -> tuple[Tensor, Tensor]:
     acting = BatchAugment(augment(**changes), model, SEED, "fp32", views)
-    return acting(images(views), LABELS, SYNTHETIC, *place)
+    (found,) = acting.parts(images(views), LABELS, SYNTHETIC, *place)
+    return found
 
 
 def mixture(place: tuple[int, int] = PLACE, **p: float) -> mixup.Mixture:
@@ -99,7 +101,7 @@ def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
     acting = BatchAugment(augment(mixup=1.0), model, SEED, "fp32", 3)
     seen: list[Tensor] = []
     model.register_forward_pre_hook(lambda _model, given: seen.append(given[0]))
-    acting(images(3), LABELS, SYNTHETIC, *PLACE)
+    list(acting.parts(images(3), LABELS, SYNTHETIC, *PLACE))
     views = [mixup.apply(view, mixture(mixup=1.0)) for view in images(3).chunk(3)]
     assert torch.equal(seen[0], torch.cat(views)) and targets.shape == (N, 4)
     noise = feature_noise.FeatureNoise(1, 0.1, 0.0, 0.0)

@@ -19,7 +19,7 @@ LAYERS = [
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
     ("mix", "faithful", "paintings", "feed", "batch_augment", "corrupted.sources", "evaluation", "scores", "fid.curve"),
-    ("training",),
+    ("phase", "optimiser", "training"),
     ("finetuning", "report"),
     ("stages", "commands", "cli", "__main__"),
 ]  # fmt: skip

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from impasto.checkpoint import Resume, forget_finished
 from impasto.config.train import Train
+from impasto.phase import Phase, base_phase
 from impasto.runtime import runtime
-from impasto.training import Phase, Row, base_phase, fit
+from impasto.training import Row, fit
 from tiny import augment, feed, model, stream, train
 
 EPOCHS = 5
@@ -138,6 +139,17 @@ def test_two_runs_have_the_same_bits(root: Path) -> None:
     config = settings("fp32")
     one, other = (go(from_scratch(config), config, Resume("test", n), global_seed=n) for n in (1, 2))
     assert same(one, other)
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("changes", [{"optimizer": "adamw", "learning_rate": 0.01}, {"accumulate": 4}], ids=str)
+def test_another_optimiser_and_batches_in_parts(root: Path, changes: dict[str, Any]) -> None:
+    config = train(epochs=EPOCHS, averaging={"start": 0.6}, **changes)
+    wanted = go(from_scratch(config), config, Resume("test", "whole"))
+    with pytest.raises(Killed):
+        go(from_scratch(config), config, Resume("test"), killed=2, global_seed=1)
+    assert same(go(from_scratch(config), config, Resume("test"), global_seed=2), wanted)
+    assert not same(wanted, go(from_scratch(settings("fp32")), settings("fp32"), Resume("test", "sgd")))
 
 
 @pytest.mark.usefixtures("often")

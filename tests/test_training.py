@@ -19,7 +19,8 @@ from impasto.data.images import to_unit
 from impasto.feed import Feed
 from impasto.finetuning import phases
 from impasto.models.registry import blocks
-from impasto.training import Phase, Row, base_phase, cosine_restarts, fit, measure
+from impasto.phase import Phase, base_phase, cosine_restarts
+from impasto.training import Row, fit, measure
 from tiny import CPU, augment, feed, mix, model, stream, train
 
 State = dict[str, Tensor]

@@ -60,6 +60,9 @@ def train(**changes: Any) -> Train:
         "period_factor": 2,
         "precision": "fp32",
         "averaging": averaging,
+        "accumulate": 1,
+        "optimizer": "sgd",
+        "compile": False,
     }
     return Train.model_validate(values | changes)
 

@@ -7,6 +7,8 @@ second stage, where features are mixed and get noise of their own instead.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -38,35 +40,63 @@ class BatchAugment:
         self.config, self.model, self.seed, self.precision, self.views = config, model, seed, precision, views
         self._networks = draw_network(generator(seed, "noise2net"), config.deepaugment.size)
 
-    def __call__(self, images: Tensor, labels: Tensor, synthetic: Tensor, *place: int) -> tuple[Tensor, Tensor]:
-        """Run the network over an augmented batch.
+    def parts(
+        self, images: Tensor, labels: Tensor, synthetic: Tensor, *place: int, count: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Run the network over an augmented batch, part by part.
+
+        What acts on the input acts on the whole batch, whatever ``count`` is. Part p holds the images p, p + count, ...
+        of the batch, and with them its share of synthetic images. Where features are changed inside the network, the
+        images of a part are mixed among themselves, by the lambda and the box that the batch has in common.
 
         Args:
             images: float32 [V B, 3, H, W] in [0, 1].
             labels: int64 [B], on the device of the images.
             synthetic: bool [B] on the CPU; originals are mixed with originals, synthetic images with synthetic ones.
             place: number of the epoch and of the batch.
+            count: number of parts; of a batch with fewer images there are fewer.
 
-        Returns:
-            Logits [V B, K], and targets: the labels, or float32 [B, K] where images were mixed.
+        Yields:
+            Of b images: logits [V b, K], and targets: the labels, or float32 [b, K] where images were mixed.
         """
-        mixture, noise = self._mixture(synthetic, place), self._feature_noise(place)
-        images, size = self._distorted(images, place), tuple(images.shape[-2:])
-        if noise and noise.depth:
-            source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *map(str, place)))
-
-            def change(features: Tensor) -> Tensor:
-                nonlocal size
-                size = tuple(features.shape[-2:])
-                return self._noisy(mixup.apply(features, self._spread(mixture)), noise, source)
-
-            with autocast(self.precision, images.device):
-                logits = run(self.model, images, places(self.model)[noise.depth], change)
-        else:
+        noise = self._feature_noise(place)
+        images, hidden = self._distorted(images, place), noise is not None and noise.depth > 0
+        mixture = self._mixture(synthetic, place)
+        if not hidden:
             images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
-            with autocast(self.precision, images.device):
-                logits = self.model(images)
-        return logits, mixup.targets(labels, logits.shape[1], mixture, (size[0], size[1]))
+        source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *map(str, place)))
+        for part in range(min(count, len(labels))):
+            rows, own = slice(part, None, count), labels[part::count]
+            shown = images if count == 1 else self._of_each_view(images, rows)
+            if noise is not None and hidden:
+                within = mixture if count == 1 else self._mixture(synthetic[rows], place)
+                logits, size = self._changed(shown, noise, within, source)
+                yield logits, mixup.targets(own, logits.shape[1], within, size)
+            else:
+                with autocast(self.precision, images.device):
+                    logits = self.model(shown)
+                size = (images.shape[2], images.shape[3])
+                yield logits, mixup.targets(labels, logits.shape[1], mixture, size)[rows]
+
+    def _changed(
+        self, images: Tensor, noise: FeatureNoise, mixture: Mixture, source: torch.Generator
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Logits of a pass with mixing and noise inside the network, and height and width of the features there."""
+        size = (0, 0)
+
+        def change(features: Tensor) -> Tensor:
+            nonlocal size
+            size = (features.shape[2], features.shape[3])
+            return self._noisy(mixup.apply(features, self._spread(mixture)), noise, source)
+
+        with autocast(self.precision, images.device):
+            logits = run(self.model, images, places(self.model)[noise.depth], change)
+        return logits, size
+
+    def _of_each_view(self, images: Tensor, rows: slice) -> Tensor:
+        """Some images of a batch [V B, 3, H, W] in all their views."""
+        some: Tensor = images.unflatten(0, (self.views, -1))[:, rows].flatten(0, 1)
+        return some.contiguous(memory_format=torch.channels_last)
 
     def _mixture(self, synthetic: Tensor, place: tuple[int, ...]) -> Mixture:
         source = generator(self.seed, "mixup", *place)

@@ -51,7 +51,7 @@ def faithful_draws(
 
     Args:
         synthetic: bool [N], the plan's column.
-        mix: lambda_o, lambda_s, alpha_o, alpha_s, combine_o, combine_s.
+        mix: lambda_o and lambda_s, as they are in this epoch; alpha_o, alpha_s, combine_o, combine_s.
         styles: number of styles in the bank.
         seed: seed of the run.
         epoch: number of the epoch, from 0.
@@ -63,8 +63,9 @@ def faithful_draws(
     n = len(synthetic)
     found = FaithfulDraws(torch.zeros(n, dtype=torch.bool), torch.zeros(n, dtype=torch.int64), torch.zeros(n),
                           torch.ones(n, dtype=torch.bool))  # fmt: skip
-    streams = (("original", ~synthetic, mix.lambda_o, mix.alpha_o, mix.combine_o),
-               ("synthetic", synthetic, mix.lambda_s, mix.alpha_s, mix.combine_s))  # fmt: skip
+    shares = mix.at(epoch)
+    streams = (("original", ~synthetic, shares.lambda_o, mix.alpha_o, mix.combine_o),
+               ("synthetic", synthetic, shares.lambda_s, mix.alpha_s, mix.combine_s))  # fmt: skip
     for name, mask, share, interval, combine in streams:
         rows = mask.nonzero()[:, 0]
         order = torch.randperm(len(rows), generator=generator(seed, f"faithful-order-{name}", epoch))

@@ -47,7 +47,7 @@ class Feed:
     views: int = 1
 
     def __post_init__(self) -> None:
-        if self.mix.lambda_ > 0 and not len(self.streams[1]):
+        if self.mix.most_synthetic > 0 and not len(self.streams[1]):
             raise ImpastoError(
                 f"lambda is {self.mix.lambda_}, but there are no synthetic images",
                 where="params.yaml: lambda, synthetic.source",
@@ -101,11 +101,11 @@ class Feed:
             views = [policy.apply(plain, policy.clean(first), plan.trivial[rows])] if others else []
             painted = self._painted(plain, plan, rows)
             views += [policy.apply(painted, part, plan.trivial[rows]) for part in others or parts]
-            yield torch.cat(views) if others else views[0], labels[rows].to(self.device)
+            yield torch.cat(views) if others else views[0], labels[rows].to(self.device, non_blocking=True)
 
     def _painted(self, images: Tensor, plan: Plan, rows: slice) -> Tensor:
         """The images uint8 [B, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
         places = plan.stylised[rows].nonzero()[:, 0]
         if len(places):
-            images[places.to(images.device)] = self.paintings.show(plan, places + rows.start)
+            images[places.to(images.device, non_blocking=True)] = self.paintings.show(plan, places + rows.start)
         return images

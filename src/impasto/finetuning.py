@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from impasto.config.finetune import Finetune, Unfreezing
-from impasto.training import Phase
+from impasto.phase import Phase
 
 
 def phases(config: Finetune) -> list[Phase]:

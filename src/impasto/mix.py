@@ -74,7 +74,7 @@ def draw_plan(
     Args:
         original: int64 [N], labels of the training split; N is the length of the epoch.
         synthetic: int64 [M], labels of the synthetic subset.
-        mix: lambda, lambda_o, lambda_s, alpha_o, alpha_s, combine_o, combine_s.
+        mix: lambda, lambda_o, lambda_s, as they are in this epoch; alpha_o, alpha_s, combine_o, combine_s.
         strength: class balance, 0 (as frequent as in the stream) to 1 (uniform).
         styles: number of styles in the bank.
         batch: images per batch; each holds its exact share of synthetic images, up to rounding.
@@ -82,13 +82,14 @@ def draw_plan(
         epoch: number of the epoch, from 0.
     """
     n = len(original)
-    mask = interleave(n, mix.lambda_, batch)
+    shares = mix.at(epoch)
+    mask = interleave(n, shares.lambda_, batch)
     row, copy = torch.empty(n, dtype=torch.int64), torch.empty(n, dtype=torch.int64)
     for name, labels, where in (("original", original, ~mask), ("synthetic", synthetic, mask)):
         draws = generator(seed, f"rows-{name}", epoch)
         row[where], copy[where] = draw_rows(labels, int(where.sum()), strength, draws)
     uniform = {name: torch.rand(n, generator=generator(seed, name, epoch)) for name in ("stylise", "alpha", "fresh")}
-    stylised = uniform["stylise"] < torch.where(mask, mix.lambda_s, mix.lambda_o)
+    stylised = uniform["stylise"] < torch.where(mask, shares.lambda_s, shares.lambda_o)
     return Plan(
         synthetic=mask,
         row=row,

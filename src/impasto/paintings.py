@@ -65,14 +65,16 @@ class Paintings:
         places = due.nonzero()[:, 0]
         for some in places.split(self._batch):
             images = gather(self._streams, plan.synthetic[some], plan.row[some])
-            self._store[slots[some].to(self._device)] = self._stylise(images, plan.style[some], plan.alpha[some])
+            self._store[slots[some].to(self._device, non_blocking=True)] = self._stylise(
+                images, plan.style[some], plan.alpha[some]
+            )
         self.painted[slots[places]] = True
         self._unsettled[slots[places]] = self._refresh < 1
         self.repainted = len(places)
 
     def show(self, plan: Plan, places: Tensor) -> Tensor:
         """The paintings uint8 [B, 3, H, W] of the plan's rows ``places`` (int64 [B], all of them stylised)."""
-        return self._store[self._slots(plan)[places].to(self._device)]
+        return self._store[self._slots(plan)[places].to(self._device, non_blocking=True)]
 
     def state(self) -> dict[str, Tensor]:
         """What a resume point keeps: which slots are painted, and the paintings that the file lacks."""
@@ -145,7 +147,7 @@ def gather(streams: tuple[Stream, Stream], synthetic: Tensor, rows: Tensor) -> T
         return streams[1].gather(rows)
     original = streams[0].gather(rows[~synthetic])
     out = original.new_empty((len(rows), *original.shape[1:]))
-    mask = synthetic.to(out.device)
-    out[~mask] = original
-    out[mask] = streams[1].gather(rows[synthetic])
+    # By number and not by mask: how many a mask selects, a GPU would be asked and waited for.
+    for mask, images in ((~synthetic, original), (synthetic, streams[1].gather(rows[synthetic]))):
+        out[mask.nonzero()[:, 0].to(out.device, non_blocking=True)] = images
     return out

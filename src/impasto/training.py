@@ -6,10 +6,8 @@ after an epoch is all that a resumed run needs to end with the same bits as an u
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,55 +21,15 @@ from impasto.data.images import to_unit
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.losses import consistent_cross_entropy, cross_entropy
+from impasto.models.compiled import compile_parts
 from impasto.models.registry import blocks
+from impasto.optimiser import build_optimiser
+from impasto.phase import Phase
 from impasto.precision import autocast, resolve
 from impasto.progress import track
 from impasto.rng import key
 
 Row = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some epochs with the same blocks open.
-
-    Attributes:
-        epochs: number of epochs.
-        rate: learning rate of an epoch of the phase, counted from 0.
-        open: number of blocks that learn, counted from the head; None opens all.
-        batch_norm: whether batch-norm statistics of open blocks move on.
-        average: first epoch of the phase after which weights are averaged; None never.
-    """
-
-    epochs: int
-    rate: Callable[[int], float]
-    open: int | None = None
-    batch_norm: bool = True
-    average: int | None = None
-
-
-def cosine_restarts(epoch: float, rate: float, period: int, factor: int) -> float:
-    """Learning rate with warm restarts (Loshchilov and Hutter 2017, eq. 5), down to 0 in each cycle."""
-    while epoch >= period:
-        epoch, period = epoch - period, period * factor
-    return rate * (1 + math.cos(math.pi * epoch / period)) / 2
-
-
-def base_phase(train: Train) -> Phase:
-    """Training from scratch: cosine restarts, then a linear move to the averaging rate, which stays.
-
-    The first averaged epoch still has the rate of the cosine, as when torch's ``SWALR`` is stepped after it.
-    """
-    averaging, first = train.averaging, math.ceil(train.averaging.start * train.epochs - 1e-9)
-
-    def rate(epoch: int) -> float:
-        before = cosine_restarts(min(epoch, first), train.learning_rate, train.period, train.period_factor)
-        if epoch < first:
-            return before
-        moved = min((epoch - first) / averaging.anneal, 1.0)
-        return before + moved * (averaging.learning_rate - before)
-
-    return Phase(train.epochs, rate, average=first if first < train.epochs else None)
 
 
 def fit(
@@ -92,7 +50,7 @@ def fit(
         feed: the training batches.
         validation: held-out original images; they are measured, never trained on or chosen by.
         phases: run one after the other.
-        train: momentum, weight decay, label smoothing, clipping and precision.
+        train: optimiser, parts of a batch, label smoothing, clipping, precision and compilation.
         purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
         on_epoch: called with the number of the epoch and its row after each epoch; after the last one when averaging
@@ -149,15 +107,11 @@ class Loop:
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
         self.average = WeightAverage(model)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
-        self.optimizer = torch.optim.SGD(
-            model.parameters(),
-            lr=train.learning_rate,
-            momentum=train.momentum,
-            weight_decay=train.weight_decay,
-            nesterov=train.momentum > 0,
-        )
+        self.optimizer = build_optimiser(model, train)
         scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
         self.scaler = torch.amp.GradScaler(feed.device.type, enabled=scale)
+        if train.compile:
+            compile_parts(model)
 
     def run(self, epoch: int) -> Row:
         """One epoch of steps; the row holds its loss, rate and realised shares."""
@@ -176,16 +130,25 @@ class Loop:
         return {"loss": float(total) / len(plan.row), "learning_rate": rate, **plan.shares()}
 
     def step(self, images: Tensor, labels: Tensor, synthetic: Tensor, epoch: int, number: int) -> Tensor:
-        """One step of the optimiser on a batch of an epoch; returns the detached loss."""
-        logits, targets = self.augment(images, labels, synthetic, epoch, number)
-        loss = self.loss(logits.float(), targets)
+        """One step of the optimiser on a batch of an epoch; returns the detached loss.
+
+        The gradient is summed over ``train.accumulate`` parts of the batch, each weighted by its share of the images:
+        without batch norm it is that of the whole batch. Nothing here waits for the device, but for the scaler of
+        fp16, which asks once a step whether the gradient is finite.
+        """
+        total = torch.zeros((), device=images.device)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        for logits, targets in self.augment.parts(
+            images, labels, synthetic, epoch, number, count=self.train.accumulate
+        ):
+            loss = self.loss(logits.float(), targets) * (len(targets) / len(labels))
+            self.scaler.scale(loss).backward()
+            total += loss.detach()
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.train.clip)
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach()
+        return total
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy, and where each image has several views how far the predictions for them lie apart."""

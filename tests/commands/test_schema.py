@@ -40,7 +40,7 @@ def test_every_leaf_is_described(leaf: str) -> None:
     ("leaf", "allowed"),
     [
         ("seed", "integer, ≥ 0"),
-        ("lambda", "number, ≥ 0, ≤ 1"),
+        ("lambda", "number, ≥ 0, ≤ 1, or a schedule `{epoch: number, ...}`"),
         ("alpha_s", "[low, high] in 0 to 1"),
         ("combine_s", "`and` or `or`"),
         ("dataset.root", "text or `null`"),

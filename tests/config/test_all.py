@@ -123,6 +123,9 @@ def valid() -> Iterator[tuple[str, dict[str, Any]]]:
         "lambda": 0, "synthetic": {"source": "none", "count": 1}
     }  # fmt: skip
     yield "whole numbers for shares", {"lambda": 1, "lambda_o": 0, "alpha_o": [0, 1]}
+    yield "schedules", {"lambda": {0: 0, 3: 0.4}, "lambda_o": {0: 1}, "lambda_s": {"0": 0.5, "20": 0.1}}
+    yield "a schedule without synthetic images", {"lambda": {0: 0, 1: 0.0}, "synthetic": {"source": "none"}}
+    yield "batches in parts, and AdamW", {"train": {"batch": 96, "accumulate": 3, "optimizer": "adamw"}}
     yield "an interval of one point", {"alpha_s": [0.5, 0.5]}
     yield "all of the pool", {"synthetic": {"pool": 4000, "count": 4000, "keep": 1.0}}
     yield "a folder", {"dataset": {"name": "folder", "root": "somewhere", "size": 224}}

@@ -149,9 +149,15 @@ def _write_curves(at: SimpleNamespace, seeds: tuple[int, ...], params: Values, d
                 fall = 1.6 * np.exp(-(start + epoch) / 6) + draws.normal(0, 0.01)
                 row = {"seed": seed, "epoch": epoch, "loss": 0.9 + fall, "validation_loss": 0.6 + 0.9 * fall}
                 row |= {"validation_accuracy": 0.97 - 0.4 * fall, "learning_rate": 0.1}
-                row |= {name: params[leaf] and params[leaf] + draws.normal(0, 0.004) for name, leaf in shares}
+                asked = {name: _at(params[leaf], epoch) for name, leaf in shares}
+                row |= {name: value and value + draws.normal(0, 0.004) for name, value in asked.items()}
                 rows.append(row)
         write_csv(path, COLUMNS, rows)
+
+
+def _at(value: Any, epoch: int) -> float:
+    """The value of a share, or of a schedule of it, in an epoch."""
+    return value[max(start for start in value if start <= epoch)] if isinstance(value, dict) else value
 
 
 def _curve(config: Values) -> Values:

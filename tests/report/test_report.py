@@ -203,6 +203,26 @@ def test_summary_holds_means_distance_and_shares(run: Callable[..., Report]) -> 
     assert ("index.html", "report") in log.files and ("frechet.png", "report") in log.files
 
 
+def test_a_schedule_is_told_and_its_last_value_is_the_place_on_the_curve(run: Callable[..., Report]) -> None:
+    policy = {"lambda": {0: 0.5, 2: 0.25}, "lambda_s": {0: 0.1, 3: 0.2, 5: 0.4}, "train.epochs": 8}
+    at, page, _ = run(policy)
+    summary, curve = read_json(at.metrics), read_record(at.fid)
+    assert summary["fd_efficientnet_lite0_112"] == pytest.approx(curve["values"][4])
+    last = float(read_csv(at.train_curve)[-1]["share_stylised_s"])
+    assert summary["share_stylised_s"] == pytest.approx(last) and abs(last - 0.4) < 0.03
+    text = page.text.replace(THIN, " ")
+    assert "50 % (25 % from epoch 2) of each batch synthetic" in text
+    assert "= 0.4 in the last epoch" in text and "10 % (20 % from epoch 3, 40 % from epoch 5)" in text
+    card = (at.out / "model_card.md").read_text()
+    assert "at lambda_s = 0.4 in the last epoch" in card and "of the images shown in the last epoch." in card
+
+
+def test_synthetic_images_only_at_first(run: Callable[..., Report]) -> None:
+    at, page, _ = run({"lambda": {0: 0.5, 2: 0.0}, "train.epochs": 4})
+    assert "fd_efficientnet_lite0_112" in read_json(at.metrics) and "was shown no synthetic images" not in page.text
+    assert "Synthetic: none" not in (at.out / "model_card.md").read_text()
+
+
 def test_without_synthetic_images_there_is_no_distance(run: Callable[..., Report]) -> None:
     at, page, _ = run({"lambda": 0.0, "lambda_o": 0.0, "finetune.stages": [], "style.method": "colour"}, synthetic=0)
     shares = {"share_synthetic", "share_stylised_o", "share_stylised_s"}

@@ -153,5 +153,17 @@ def test_only_metrics_of_these_very_parameters_are_consistent(
     assert consistent(changed, params, summary) is expected
 
 
+def test_a_schedule_is_compared_as_a_whole() -> None:
+    changed: dict[str, Any] = json.loads(json.dumps(GOOD))
+    changed["stages"]["train"]["params"]["params.yaml"]["lambda_s"] = {0: 0.5, 3: 0.2}
+    for theirs, expected in (
+        ({0: 0.5, 3: 0.2}, True),
+        ({0: 0.5}, False),
+        ({0: 0.5, 3: 0.2, 7: 0.1}, False),
+        (0.5, False),
+    ):
+        assert consistent(changed, {"lambda_s": theirs, "train": {"epochs": 2}}, SUMMARY) is expected
+
+
 def test_without_a_lock_nothing_is_consistent() -> None:
     assert not consistent({}, {}, SUMMARY)

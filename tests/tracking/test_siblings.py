@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking_repo import PARAMS
+from tracking_repo import PARAMS, parents
 
 from impasto.tracking.siblings import Sibling
 from impasto.tracking.stage import stage_run
@@ -38,6 +38,16 @@ def test_only_finished_runs_that_differ_in_this_parameter_alone(repo: Path, clie
     execute(repo, 0.7, lambda_s=(0.5, 1))
     execute(repo, 0.6, lambda_s=(0.5, 0.25))
     assert execute(repo, 0.5) == [Sibling(0.25, {"clean": 1.0, "C": 0.6}), Sibling(1.0, {"clean": 1.0, "C": 0.7})]
+
+
+def test_schedules_are_logged_as_one_parameter_and_have_no_place_among_numbers(
+    repo: Path, client: MlflowClient
+) -> None:
+    execute(repo, 0.9, lambda_s=(0.5, "{0: 0.5, 3: 0.2}"))
+    (logged,) = parents(client)
+    assert logged.data.params["lambda_s"] == '{"0": 0.5, "3": 0.2}'
+    assert execute(repo, 0.6, lambda_s=(0.5, 0.25)) == []
+    assert execute(repo, None, lambda_s=(0.5, "{0: 0.5, 4: 0.2}")) == [Sibling(0.25, {"clean": 1.0, "C": 0.6})]
 
 
 def test_of_two_runs_with_one_value_the_later_one(repo: Path, client: MlflowClient, monkeypatch: Any) -> None:

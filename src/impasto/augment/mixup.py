@@ -15,7 +15,6 @@ from typing import NamedTuple
 import torch
 from scipy.special import betaincinv
 from torch import Tensor
-from torch.nn import functional
 
 
 class Method(IntEnum):
@@ -120,7 +119,8 @@ def targets(labels: Tensor, classes: int, mixture: Mixture, size: tuple[int, int
     """
     if mixture.method == Method.NONE:
         return labels
-    hot, own = functional.one_hot(labels, classes).float(), weight(mixture, size)
+    hot = (labels[:, None] == torch.arange(classes, device=labels.device)).float()
+    own = weight(mixture, size)
     return hot[mixture.partner.to(labels.device, non_blocking=True)] * (1 - own) + hot * own
 
 

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from impasto.config.all import SECTIONS
 from impasto.config.base import Section, read_yaml, tracked
+from impasto.config.schedule import Schedule
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Params, command
 
@@ -88,6 +89,8 @@ def _allowed(field: FieldInfo) -> str:
 def _type(annotation: Any) -> str:
     arguments = getattr(annotation, "__args__", ())
     name = getattr(annotation, "__name__", str(annotation))
+    if Schedule in arguments:
+        return "number, ≥ 0, ≤ 1, or a schedule `{epoch: number, ...}`"
     if type(None) in arguments:
         return " or ".join([*(_type(inner) for inner in arguments if inner is not type(None)), "`null`"])
     if str(annotation).startswith("typing.Literal"):

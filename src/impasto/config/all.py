@@ -12,8 +12,9 @@ from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
 from impasto.config.fid import Fid
 from impasto.config.finetune import Finetune
-from impasto.config.mix import Mix
+from impasto.config.mix import Mix, Shares
 from impasto.config.model import BLOCKS, Model
+from impasto.config.schedule import Schedule
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.synthetic import POOLS, Synthetic
@@ -62,7 +63,7 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         assert isinstance(value, section)
         return value
 
-    for rule in (_roots, _pools, _sources, _sizes, _blocks):
+    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
 
@@ -93,7 +94,7 @@ def _pools(of: Of) -> Fault:
 
 def _sources(of: Of) -> Fault:
     mix, synthetic, fid = of(Mix), of(Synthetic), of(Fid)
-    if mix.lambda_ > 0 and synthetic.source == "none":
+    if mix.most_synthetic > 0 and synthetic.source == "none":
         what = f"lambda is {mix.lambda_}, but synthetic.source is none"
         return what, "Set lambda to 0 or choose a synthetic.source."
     if synthetic.source == "generator" and synthetic.count > synthetic.keep * synthetic.pool:
@@ -102,6 +103,16 @@ def _sources(of: Of) -> Fault:
     if synthetic.source != "none" and fid.n > synthetic.count:
         what = f"fid.n is {fid.n}, but synthetic.count is {synthetic.count}"
         return what, "Lower fid.n or raise synthetic.count."
+    return None
+
+
+def _schedules(of: Of) -> Fault:
+    mix, epochs = of(Mix), of(Train).epochs
+    for name in Shares._fields:
+        value = getattr(mix, name)
+        if isinstance(value, Schedule) and value.steps[-1][0] >= epochs:
+            what = f"{name.strip('_')} changes in epoch {value.steps[-1][0]}, but train.epochs is {epochs}"
+            return what, f"Leave out what comes after epoch {epochs - 1}, the last one, or raise train.epochs."
     return None
 
 

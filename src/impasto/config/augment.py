@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from impasto.config.base import Section
-from impasto.config.mix import Share
+from impasto.config.schedule import Share
 
 
 class DeepAugment(Section):

@@ -124,12 +124,17 @@ def tracked(pipeline: Path, stage: str) -> tuple[str, ...]:
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield ``("train.epochs", 30)`` for every leaf; a list is a leaf."""
+    """Yield ``("train.epochs", 30)`` for every leaf; a list is a leaf, and so is a schedule."""
     for name, value in tree.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and not is_schedule(value):
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
+
+
+def is_schedule(value: object) -> bool:
+    """Whether a value of params.yaml is a schedule over epochs, and no section: its keys are whole numbers."""
+    return isinstance(value, Mapping) and bool(value) and all(str(key).isdecimal() for key in value)
 
 
 def nearest(name: str, valid: list[str]) -> str:

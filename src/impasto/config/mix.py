@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from impasto.config.base import Section
+from impasto.config.schedule import Scheduled, Share, at, values
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Interval = Annotated[tuple[Share, Share], Field(strict=False)]
 Combine = Literal["and", "or"]
 
@@ -26,12 +26,20 @@ class Strength(Section):
         return self
 
 
+class Shares(NamedTuple):
+    """The three shares in one epoch, each in [0, 1]."""
+
+    lambda_: float
+    lambda_o: float
+    lambda_s: float
+
+
 class Mix(Strength):
     """Shares, strengths and how style and TrivialAugment combine (Siedel et al., section 4)."""
 
-    lambda_: Share = Field(alias="lambda", description="share of synthetic images in every batch")
-    lambda_o: Share = Field(description="probability that an original image is stylised")
-    lambda_s: Share = Field(description="probability that a synthetic image is stylised")
+    lambda_: Scheduled = Field(alias="lambda", description="share of synthetic images in every batch")
+    lambda_o: Scheduled = Field(description="probability that an original image is stylised")
+    lambda_s: Scheduled = Field(description="probability that a synthetic image is stylised")
     alpha_o: Interval = Field(description="style strength of original images: [low, high], drawn uniformly per image")
     combine_o: Combine = Field(
         description="original images: TrivialAugment on stylised ones too (and) or only on the others (or)"
@@ -39,3 +47,16 @@ class Mix(Strength):
     combine_s: Combine = Field(
         description="synthetic images: TrivialAugment on stylised ones too (and) or only on the others (or)"
     )
+
+    def at(self, epoch: int) -> Shares:
+        """The shares in an epoch of training, counted from 0."""
+        return Shares(*(at(getattr(self, name), epoch) for name in Shares._fields))
+
+    def last(self) -> Mix:
+        """The mix that training ends with, for all epochs: each share's last value."""
+        return self.model_copy(update={name: values(getattr(self, name))[-1] for name in Shares._fields})
+
+    @property
+    def most_synthetic(self) -> float:
+        """The largest lambda of all epochs."""
+        return max(values(self.lambda_))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from impasto.config.base import Section
 
@@ -19,14 +19,21 @@ class Averaging(Section):
 
 
 class Train(Section):
-    """SGD with Nesterov momentum, cosine restarts, clipping and weight averaging (Siedel et al., Table 8)."""
+    """SGD or AdamW, cosine restarts, clipping and weight averaging (Siedel et al., Table 8)."""
 
     key: ClassVar[str] = "train"
     epochs: int = Field(ge=1, description="passes of the length of the training split")
-    batch: int = Field(ge=2, description="images per step")
+    batch: int = Field(ge=2, description="images per step of the optimiser")
+    accumulate: int = Field(
+        ge=1,
+        description="parts of a batch that pass the network one after the other, to save memory; batch norm sees parts",
+    )
+    optimizer: Literal["sgd", "adamw"] = Field(
+        description="sgd: with Nesterov momentum; adamw: with decoupled weight decay"
+    )
     learning_rate: float = Field(gt=0, description="learning rate at the start of each cosine cycle")
-    momentum: float = Field(ge=0, lt=1, description="Nesterov momentum")
-    weight_decay: float = Field(ge=0, description="L2 penalty on all parameters")
+    momentum: float = Field(ge=0, lt=1, description="sgd: Nesterov momentum; adamw: beta 1, beside a beta 2 of 0.999")
+    weight_decay: float = Field(ge=0, description="on all parameters; sgd: L2 penalty, adamw: decoupled")
     label_smoothing: float = Field(ge=0, lt=1, description="share of the target spread over all classes")
     consistency: float = Field(
         ge=0, description="weight of the Jensen-Shannon divergence of three views of each image; 0 shows one view"
@@ -38,3 +45,13 @@ class Train(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="arithmetic of the network; auto: fp16 on CUDA, bf16 on a CPU that has it, else fp32"
     )
+    compile: bool = Field(description="torch.compile the network: a C++ compiler, and minutes, before the first step")
+
+    @model_validator(mode="after")
+    def _whole_parts(self) -> Self:
+        if self.batch % self.accumulate:
+            raise ValueError(
+                f"train.batch is {self.batch}, which train.accumulate {self.accumulate} does not divide: "
+                "batch is what the optimiser sees, and is computed in so many equal parts"
+            )
+        return self

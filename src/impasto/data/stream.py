@@ -35,5 +35,5 @@ class Stream:
     def gather(self, rows: Tensor) -> Tensor:
         """The images uint8 [B, 3, H, W] at ``rows`` (int64 [B], CPU) of the stream, on the device."""
         if self._held is not None:
-            return self._held[rows.to(self._device)]
+            return self._held[rows.to(self._device, non_blocking=True)]
         return to_device(self._pixels[self._rows[rows.numpy()]], self._device)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from impasto.config.evaluate import Evaluate
+from impasto.config.mix import Shares
+from impasto.config.schedule import Schedule
 from impasto.corruptions.tables import table_for
 from impasto.fid.curve import FrechetCurve
 from impasto.report.data import SCORES, SETS, Cost, Curve, Evaluation, Material, realised
@@ -99,12 +101,23 @@ class Findings:
     @property
     def shown_synthetic(self) -> FrechetCurve | None:
         """The Fréchet curve, if the model was shown any of the images that it is about."""
-        return self.frechet if self.recipe.mix.lambda_ > 0 else None
+        return self.frechet if self.recipe.mix.most_synthetic > 0 else None
+
+    @property
+    def final(self) -> Shares:
+        """The shares asked for in the last epoch of training."""
+        return self.recipe.mix.at(self.recipe.train.epochs - 1)
+
+    @property
+    def scheduled(self) -> str:
+        """What to add where a number is that of the last epoch, and others came before."""
+        shares = (getattr(self.recipe.mix, name) for name in Shares._fields)
+        return " in the last epoch" if any(isinstance(value, Schedule) for value in shares) else ""
 
     @cached_property
     def summary(self) -> dict[str, float]:
         """What goes into ``metrics/summary.json``."""
-        return summarise(self.evaluation, self.shown_synthetic, self.train, self.recipe.mix.lambda_s)
+        return summarise(self.evaluation, self.shown_synthetic, self.train, self.final.lambda_s)
 
     @property
     def realised(self) -> dict[str, float]:

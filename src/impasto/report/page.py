@@ -41,7 +41,7 @@ def draw_plots(findings: Findings) -> dict[str, Plot]:
     """The figures of the page by name."""
     curve, scores = findings.frechet, findings.evaluation.scores["tuned"]
     others = tuple((other.value, other.metrics["clean"], other.metrics["C"]) for other in findings.siblings)
-    place = findings.recipe.mix.lambda_s
+    place = findings.final.lambda_s
     mark = Mark(place, scores["clean"], scores["C"], others) if findings.shown_synthetic else None
     frechet = {"frechet": frechet_plot(curve, mark)} if curve else {}
     return frechet | training_plots(findings.train, findings.finetune)

@@ -12,6 +12,7 @@ from impasto.config.dataset import Dataset
 from impasto.config.finetune import Finetune
 from impasto.config.mix import Mix
 from impasto.config.model import Model
+from impasto.config.schedule import Schedule, values
 from impasto.config.seed import Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
@@ -100,13 +101,19 @@ def subject(dataset: Dataset) -> str:
 
 
 def _synthetic(mix: Mix) -> str:
-    words = {0.0: "no synthetic images", 0.5: "half of each batch synthetic", 1.0: "synthetic images only"}
+    words: dict[float | Schedule, str] = {
+        0.0: "no synthetic images",
+        0.5: "half of each batch synthetic",
+        1.0: "synthetic images only",
+    }
     return words.get(mix.lambda_, f"{share(mix.lambda_)} of each batch synthetic")
 
 
 def _painted(mix: Mix, style: Style, styles: int) -> str:
-    chances = {"original": mix.lambda_o * (mix.lambda_ < 1), "synthetic": mix.lambda_s * (mix.lambda_ > 0)}
-    shown = [f"{share(chance)} of {name} images" for name, chance in chances.items() if chance > 0]
+    synthetic = values(mix.lambda_)
+    chances = {"original": (mix.lambda_o, min(synthetic) < 1), "synthetic": (mix.lambda_s, max(synthetic) > 0)}
+    told = {name: chance for name, (chance, there) in chances.items() if there and max(values(chance)) > 0}
+    shown = [f"{share(chance)} of {name} images" for name, chance in told.items()]
     if not shown:
         return "none of them stylised"
     verb = "painted with" if style.method == "adain" else "recoloured after"

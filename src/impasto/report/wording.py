@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from impasto.config.schedule import Schedule
+
 THIN = "\u202f"  # narrow no-break space, between a number and its unit
+MANY = 3  # changes of a schedule that are told one by one
 
 
 def percent(value: float) -> str:
@@ -24,9 +27,15 @@ def extent(interval: tuple[float, float]) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def share(value: float) -> str:
-    """A fraction that somebody typed, as percent with no more decimals than it needs."""
-    return f"{100 * value:.6g}{THIN}%"
+def share(value: float | Schedule) -> str:
+    """A fraction that somebody typed, as percent with no more decimals than it needs; a schedule by its steps."""
+    if not isinstance(value, Schedule):
+        return f"{100 * value:.6g}{THIN}%"
+    (_, first), *later = value.steps
+    if len(later) > MANY:
+        return f"{share(first)} ({share(later[-1][1])} in the end, by {len(later)} steps)"
+    words = ", ".join(f"{share(number)} from epoch {epoch}" for epoch, number in later)
+    return f"{share(first)} ({words})" if words else share(first)
 
 
 def decimal(value: float) -> str:

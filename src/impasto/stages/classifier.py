@@ -56,7 +56,7 @@ class Inputs:
         self._painter = load_painter(this.inputs["style"], style, device(), precision, style.faithful)
         self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
 
-    def feed(self, seed: int, folder: Path) -> Feed:
+    def feed(self, seed: int, folder: Path, mix: Mix) -> Feed:
         """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done."""
         streams = (self.original, self.synthetic)
         refresh = self._this.load(Style).refresh
@@ -64,7 +64,7 @@ class Inputs:
             streams=streams,
             paintings=Paintings(self._painter, streams, refresh, device(), folder / "paintings.npy"),
             styles=self._styles,
-            mix=self._this.load(Mix),
+            mix=mix,
             augment=self._this.load(Augment),
             strength=self._this.load(Balance).strength,
             batch=self._this.load(Train).batch,

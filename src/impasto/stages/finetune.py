@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from impasto.checkpoint import Resume
 from impasto.config.finetune import Finetune
+from impasto.config.mix import Mix
 from impasto.config.train import Train
 from impasto.finetuning import phases
 from impasto.models.saved import load_model, save_model
@@ -32,10 +33,11 @@ def finetune(
     given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style, "base": base}
     with stage("finetune", params, timing, **given) as this:
         inputs, plan, settings = Inputs(this), phases(this.load(Finetune)), this.load(Train)
+        mix = this.load(Mix).last()  # a schedule counts the epochs of training; this goes on with what it ended with
 
         def one(seed: int, resume: Resume) -> list[Row]:
             model, config, classes = load_model(base / str(seed), device())
-            feed, log = inputs.feed(key(seed, "finetune"), resume.folder), logger(this, seed)
+            feed, log = inputs.feed(key(seed, "finetune"), resume.folder, mix), logger(this, seed)
             history = fit(
                 model,
                 feed,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from impasto.checkpoint import Resume
+from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.train import Train
 from impasto.data.checked import sha256_of
 from impasto.models.registry import build
 from impasto.models.saved import save_model
+from impasto.phase import base_phase
 from impasto.runtime import device
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
-from impasto.training import Row, base_phase, fit
+from impasto.training import Row, fit
 from impasto.workspace import main_root
 
 
@@ -39,7 +41,7 @@ def train(
 
         def one(seed: int, resume: Resume) -> list[Row]:
             model = build(config, len(inputs.classes), **inputs.statistics, seed=seed).to(device())
-            feed, phases = inputs.feed(seed, resume.folder), [base_phase(settings)]
+            feed, phases = inputs.feed(seed, resume.folder, this.load(Mix)), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
             history = fit(
                 model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log

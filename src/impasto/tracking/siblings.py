@@ -25,6 +25,8 @@ class Sibling(NamedTuple):
 def siblings(client: MlflowClient, params: Mapping[str, Any], leaf: str) -> list[Sibling]:
     """Executions whose parameters are these ones but for ``leaf``, by its value; of several with one value the latest.
 
+    Those in which it follows a schedule have no one value and are left out.
+
     Args:
         client: the local store.
         params: the values of ``params.yaml``, nested.
@@ -35,6 +37,6 @@ def siblings(client: MlflowClient, params: Mapping[str, Any], leaf: str) -> list
     for run in store.search(client, "tags.stage = 'pipeline'"):
         theirs = dict(run.data.params)
         value = theirs.pop(leaf, asked)
-        if value != asked and theirs == own and store.SUMMARY in run.data.tags:
+        if value != asked and theirs == own and store.SUMMARY in run.data.tags and not value.startswith("{"):
             found[float(value)] = run.data.metrics
     return [Sibling(value, found[value]) for value in sorted(found)]
