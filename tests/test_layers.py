@@ -10,7 +10,7 @@ import pytest
 from closure import SOURCE, closure, imports
 
 LAYERS = [
-    ("errors", "workspace", "io", "rng", "runtime", "progress", "precision", "picture", "config"),
+    ("errors", "workspace", "io", "rng", "runtime", "ranks", "progress", "precision", "picture", "config"),
     ("data.images", "data.decode", "data.stream", "data.remote", "data.checked", "data.archive", "data.image_folder",
      "data.members", "data.pickled", "data.pinned", "data.origin", "data.weights",
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",

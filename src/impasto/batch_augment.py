@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from impasto import ranks
 from impasto.augment import feature_noise, mixup, pnorm_noise
 from impasto.augment.deepaugment import draw_network
 from impasto.augment.feature_noise import FeatureNoise
@@ -43,40 +44,52 @@ class BatchAugment:
     def parts(
         self, images: Tensor, labels: Tensor, synthetic: Tensor, *place: int, count: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Run the network over an augmented batch, part by part.
+        """Run the network over this process's share of an augmented batch, part by part.
 
-        What acts on the input acts on the whole batch, whatever ``count`` is. Part p holds the images p, p + count, ...
-        of the batch, and with them its share of synthetic images. Where features are changed inside the network, the
-        images of a part are mixed among themselves, by the lambda and the box that the batch has in common.
+        What acts on the input acts on the whole batch, whatever ``count`` is and however many processes there are: where
+        something does, they exchange their images. Of N processes, part p of process r holds the images r + p N,
+        r + (p + count) N, ... of the batch, and with them its share of synthetic images. Where features are changed
+        inside the network, the images of a part are mixed among themselves, by the lambda and the box that the batch
+        has in common.
 
         Args:
-            images: float32 [V B, 3, H, W] in [0, 1].
+            images: float32 [V b, 3, H, W] in [0, 1], the rows :func:`impasto.ranks.share` of the batch.
             labels: int64 [B], on the device of the images.
             synthetic: bool [B] on the CPU; originals are mixed with originals, synthetic images with synthetic ones.
             place: number of the epoch and of the batch.
-            count: number of parts; of a batch with fewer images there are fewer.
+            count: number of parts; of a batch with fewer images there are fewer, in all processes alike.
 
         Yields:
-            Of b images: logits [V b, K], and targets: the labels, or float32 [b, K] where images were mixed.
+            Of n images: logits [V n, K], and targets: the labels, or float32 [n, K] where images were mixed.
         """
         noise = self._feature_noise(place)
-        images, hidden = self._distorted(images, place), noise is not None and noise.depth > 0
-        mixture = self._mixture(synthetic, place)
-        if not hidden:
-            images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
-        source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *map(str, place)))
-        for part in range(min(count, len(labels))):
-            rows, own = slice(part, None, count), labels[part::count]
+        hidden, mixture = noise is not None and noise.depth > 0, self._mixture(synthetic, place)
+        own, size = ranks.share(len(labels)), (images.shape[2], images.shape[3])
+        images, count = self._at_input(images, mixture, hidden, place), min(count, ranks.least(len(labels)))
+        source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *_alone(place)))
+        for part in range(count):
+            rows = slice(part, None, count)
             shown = images if count == 1 else self._of_each_view(images, rows)
             if noise is not None and hidden:
-                within = mixture if count == 1 else self._mixture(synthetic[rows], place)
-                logits, size = self._changed(shown, noise, within, source)
-                yield logits, mixup.targets(own, logits.shape[1], within, size)
+                some = synthetic[own][rows]
+                within = mixture if len(some) == len(labels) else self._mixture(some, place)
+                logits, inside = self._changed(shown, noise, within, source)
+                yield logits, mixup.targets(labels[own][rows], logits.shape[1], within, inside)
             else:
                 with autocast(self.precision, images.device):
                     logits = self.model(shown)
-                size = (images.shape[2], images.shape[3])
-                yield logits, mixup.targets(labels, logits.shape[1], mixture, size)[rows]
+                yield logits, mixup.targets(labels, logits.shape[1], mixture, size)[own][rows]
+
+    def _at_input(self, images: Tensor, mixture: Mixture, hidden: bool, place: tuple[int, ...]) -> Tensor:
+        """This process's images, after what acts on the input has acted on the batch."""
+        n, mixed = len(mixture.partner), mixture.method != mixup.Method.NONE
+        acts = self.config.deepaugment.share > 0 or (not hidden and (mixed or self.config.noise))
+        if not acts:
+            return images
+        images = self._distorted(ranks.whole(images, n), place)
+        if not hidden:
+            images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
+        return images if ranks.count() == 1 else self._of_each_view(images, ranks.share(n))
 
     def _changed(
         self, images: Tensor, noise: FeatureNoise, mixture: Mixture, source: torch.Generator
@@ -137,3 +150,8 @@ class BatchAugment:
         source = generator(self.seed, "pnorm-noise", *place)
         draws = pnorm_noise.draw(len(images), size, limits=limits, group=_GROUP, generator=source)
         return pnorm_noise.apply(images, draws, pnorm_noise.sources(images.device, self.seed, *place))
+
+
+def _alone(place: tuple[int, ...]) -> list[str]:
+    """What keys draws that each process makes for itself; those of the first are a single process's."""
+    return [*map(str, place), *([f"process {ranks.index()}"] if ranks.index() else [])]

@@ -3,7 +3,8 @@
 DVC deletes a stage's outputs before it runs the stage again, so the state of an unfinished run lives
 under ``$DVC_ROOT/.resume``, in a folder keyed by a digest of parameters, inputs and code. Another
 parameter is another key: a resumed run can never pick up the state of a different one. Two processes
-that do the same at once, as two workers of a queue may, never share a folder.
+that do the same at once, as two workers of a queue may, never share a folder; those that compute one run
+together (:mod:`impasto.ranks`) do, and the first of them writes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from impasto.io import atomic, digest
-from impasto.runtime import runtime
+from impasto.runtime import first, runtime
 from impasto.workspace import main_root
 
 FOLDER = ".resume"
@@ -39,10 +40,14 @@ class Resume:
     """
 
     def __init__(self, name: str, *parts: Any) -> None:
-        key = f"{name}-{digest(*parts)}"
-        self._lock = FileLock(main_root() / FOLDER / "locks" / f"{key}.lock", is_singleton=True)
-        private = "" if _acquired(self._lock) else f".{os.getpid()}"
-        self.folder: Path = main_root() / FOLDER / f"{key}{private}"
+        from impasto import ranks  # here: it needs torch, which takes seconds
+
+        folder = ""
+        if first():
+            key = f"{name}-{digest(*parts)}"
+            self._lock = FileLock(main_root() / FOLDER / "locks" / f"{key}.lock", is_singleton=True)
+            folder = key if _acquired(self._lock) else f"{key}.{os.getpid()}"
+        self.folder: Path = main_root() / FOLDER / ranks.told(folder)
         self._file = self.folder / "state.pt"
         self._saved = time.monotonic()
 
@@ -75,7 +80,7 @@ class Resume:
         self._saved = time.monotonic()
 
     def finish(self) -> None:
-        """Mark the state as no longer needed: the outputs are whole, though DVC may not have recorded them yet.
+        """Mark the state as no longer needed, in the first process: the outputs are whole, though DVC may not have recorded them yet.
 
         It goes when the next stage starts (:func:`forget_finished`): a run that is killed before DVC has recorded
         this one finds it again.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from impasto import ranks
 from impasto.augment import policy
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
@@ -81,8 +82,9 @@ class Feed:
     def epoch(self, epoch: int) -> tuple[Plan, Iterator[tuple[Tensor, Tensor]]]:
         """Paint what an epoch needs and return its plan and its batches.
 
-        Each batch is (images float32 [V B, 3, H, W] in [0, 1], labels int64 [B]) on the device for V views; row
-        v B + i is view v of image i.
+        Each batch is (images float32 [V b, 3, H, W] in [0, 1], labels int64 [B]) on the device for V views; row
+        v b + i is view v of image i. The labels are those of the batch, the images those of its rows that this process
+        computes (:func:`impasto.ranks.share`): all B, if there is no other.
         """
         plan = self.plan(epoch)
         self.paintings.paint(plan)
@@ -95,17 +97,23 @@ class Feed:
         for stream, mask in zip(self.streams, (~plan.synthetic, plan.synthetic), strict=True):
             labels[mask] = stream.labels[plan.row[mask]]
         for rows in plan.batches(self.batch):
-            parts = [each.rows(torch.arange(rows.start, rows.stop)) for each in draws]
-            plain = gather(self.streams, plan.synthetic[rows], plan.row[rows])
-            first, *others = parts
-            views = [policy.apply(plain, policy.clean(first), plan.trivial[rows])] if others else []
-            painted = self._painted(plain, plan, rows)
-            views += [policy.apply(painted, part, plan.trivial[rows]) for part in others or parts]
-            yield torch.cat(views) if others else views[0], labels[rows].to(self.device, non_blocking=True)
+            with ranks.sharing(rows.stop - rows.start) as own:  # the caller works on the batch meanwhile
+                images = self._views(plan, torch.arange(rows.start, rows.stop)[own], draws)
+                yield images, labels[rows].to(self.device, non_blocking=True)
 
-    def _painted(self, images: Tensor, plan: Plan, rows: slice) -> Tensor:
-        """The images uint8 [B, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
+    def _views(self, plan: Plan, rows: Tensor, draws: list[policy.AugmentDraws]) -> Tensor:
+        """Some rows of the plan (int64 [b]) as the network sees them, one view after the other."""
+        parts = [each.rows(rows) for each in draws]
+        plain = gather(self.streams, plan.synthetic[rows], plan.row[rows])
+        first, *others = parts
+        views = [policy.apply(plain, policy.clean(first), plan.trivial[rows])] if others else []
+        painted = self._painted(plain, plan, rows)
+        views += [policy.apply(painted, part, plan.trivial[rows]) for part in others or parts]
+        return torch.cat(views) if others else views[0]
+
+    def _painted(self, images: Tensor, plan: Plan, rows: Tensor) -> Tensor:
+        """The images uint8 [b, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
         places = plan.stylised[rows].nonzero()[:, 0]
         if len(places):
-            images[places.to(images.device, non_blocking=True)] = self.paintings.show(plan, places + rows.start)
+            images[places.to(images.device, non_blocking=True)] = self.paintings.show(plan, rows[places])
         return images

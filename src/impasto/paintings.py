@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from impasto import ranks
 from impasto.data.stream import Stream
 from impasto.io import read_npy
 from impasto.mix import Plan
@@ -63,11 +64,16 @@ class Paintings:
             self.painted.zero_()
         due = plan.stylised & (~self.painted[slots] | (plan.fresh < self._refresh))
         places = due.nonzero()[:, 0]
-        for some in places.split(self._batch):
+
+        def made(some: Tensor) -> Tensor:
             images = gather(self._streams, plan.synthetic[some], plan.row[some])
-            self._store[slots[some].to(self._device, non_blocking=True)] = self._stylise(
-                images, plan.style[some], plan.alpha[some]
-            )
+            return self._stylise(images, plan.style[some], plan.alpha[some])
+
+        def blank(some: Tensor) -> Tensor:
+            return self._store.new_empty((len(some), *self._store.shape[1:]))
+
+        for some, pixels in ranks.dealt(places.split(self._batch), made, blank):
+            self._store[slots[some].to(self._device, non_blocking=True)] = pixels
         self.painted[slots[places]] = True
         self._unsettled[slots[places]] = self._refresh < 1
         self.repainted = len(places)

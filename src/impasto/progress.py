@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from impasto.runtime import runtime
+from impasto.runtime import first, runtime
 
 _EVERY = 10.0  # seconds between two plain lines
 
@@ -20,7 +20,7 @@ def track(total: int, label: str, unit: str = "it", start: int = 0) -> Iterator[
         unit: what one step is, e.g. ``"epoch"``.
         start: the first step to do.
     """
-    if runtime().quiet:
+    if runtime().quiet or not first():
         yield from range(start, total)
     elif sys.stderr.isatty():
         yield from _bar(total, label, unit, start)
@@ -30,7 +30,7 @@ def track(total: int, label: str, unit: str = "it", start: int = 0) -> Iterator[
 
 def notice(text: str) -> None:
     """Say in one line on standard error why nothing seems to happen; nothing when quiet."""
-    if not runtime().quiet:
+    if first() and not runtime().quiet:
         print(text, file=sys.stderr, flush=True)
 
 

@@ -26,7 +26,8 @@ class Runtime(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes two, or one on a single core")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads of a process; 0 takes two, or fewer on fewer cores")
+    processes: int = Field(1, ge=1, le=1024, description="processes that train together on this machine")
     save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
     quiet: bool = Field(False, description="no progress output")
     log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")
@@ -56,26 +57,38 @@ def _refuse_unknown() -> None:
             raise ImpastoError(f"there is no setting {name}", where="environment", remedy=nearest(name, known))
 
 
+def first() -> bool:
+    """Whether this process speaks and writes for the run: the only one, or the first of those torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @cache
 def device() -> torch.device:
     """The device to work on; sets the number of CPU threads as a side effect of the first call.
+
+    Of several processes on a machine each has a GPU of its own, unless one is named, and its share of the cores.
 
     Raises:
         ImpastoError: the named device does not exist here.
     """
     import torch  # here: it takes seconds, and not every command works on tensors
 
-    torch.set_num_threads(runtime().threads or min(2, os.cpu_count() or 1))
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(runtime().threads or max(1, min(2, (os.cpu_count() or 1) // beside)))
     name = runtime().device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and beside > 1:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
         raise ImpastoError(
             f"device {name!r} cannot be used: {str(error).splitlines()[0]}",
             where="IMPASTO_DEVICE",
-            remedy="Use auto or cpu, or install a driver for it.",
+            remedy="Use auto or cpu, or install a driver for it."
+            if beside == 1
+            else "Start no more processes than the machine has GPUs, or name one device for all.",
         ) from error
 
 

@@ -1,7 +1,8 @@
 """The training loop, the same for training from scratch and for gradual unfreezing.
 
 A run is a list of phases. Everything random in an epoch is keyed by (seed, purpose, epoch), so the state
-after an epoch is all that a resumed run needs to end with the same bits as an uninterrupted one.
+after an epoch is all that a resumed run needs to end with the same bits as an uninterrupted one. Several processes
+(:mod:`impasto.ranks`) each keep a model and make the same step on the sum of their gradients; the first one saves.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from impasto import ranks
 from impasto.averaging import WeightAverage, refresh_batch_norm
 from impasto.batch_augment import BatchAugment
 from impasto.checkpoint import Resume
@@ -23,11 +25,13 @@ from impasto.feed import Feed
 from impasto.losses import consistent_cross_entropy, cross_entropy
 from impasto.models.compiled import compile_parts
 from impasto.models.registry import blocks
+from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.optimiser import build_optimiser
 from impasto.phase import Phase
 from impasto.precision import autocast, resolve
 from impasto.progress import track
 from impasto.rng import key
+from impasto.runtime import first
 
 Row = dict[str, float]
 
@@ -65,7 +69,7 @@ def fit(
         history.append(row)
         if epoch < last or not loop.average.count:
             on_epoch(epoch, row)
-        if resume.due() or epoch == last:
+        if first() and (resume.due() or epoch == last):
             resume.save(loop.state(history))
             feed.paintings.settle()
     if loop.average.count:
@@ -78,22 +82,25 @@ def fit(
 
 
 def measure(model: nn.Module, stream: Stream, train: Train, device: torch.device, batch: int = 1000) -> Row:
-    """Loss and accuracy of a model on a stream of plain images."""
+    """Loss and accuracy of a model on a stream of plain images; of several processes each takes some batches."""
     model.eval()
     loss = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     with torch.inference_mode(), autocast(train.precision, device):
-        for rows in torch.arange(len(stream)).split(batch):
+        for rows in torch.arange(len(stream)).split(batch)[ranks.index() :: ranks.count()]:
             labels = stream.labels[rows].to(device)
             logits = model(to_unit(stream.gather(rows))).float()
             loss += cross_entropy(logits, labels, train.label_smoothing) * len(rows)
             correct += (logits.argmax(1) == labels).sum()
+        loss, correct = ranks.total(torch.stack([loss, correct]))
     return {"loss": float(loss) / len(stream), "accuracy": float(correct) / len(stream)}
 
 
 @contextmanager
 def seeded(feed: Feed, *purpose: str | int) -> Iterator[None]:
-    """Seed the global generators, from which dropout draws, for a while."""
+    """Seed the global generators, from which dropout draws, for a while; each process draws its own."""
+    if ranks.index():
+        purpose = *purpose, f"process {ranks.index()}"
     with torch.random.fork_rng(devices=[feed.device] if feed.device.type == "cuda" else []):
         torch.manual_seed(key(feed.seed, *map(str, purpose)))
         yield
@@ -105,6 +112,7 @@ class Loop:
     def __init__(self, model: nn.Module, feed: Feed, phases: list[Phase], train: Train, purpose: str) -> None:
         self.model, self.feed, self.train, self.purpose = model, feed, train, purpose
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
+        share_batch_norm(model)
         self.average = WeightAverage(model)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = build_optimiser(model, train)
@@ -127,13 +135,13 @@ class Loop:
                 total += self.step(images, labels, plan.synthetic[rows], epoch, number) * len(labels)
         if phase.average is not None and local >= phase.average:
             self.average.update(self.model)
-        return {"loss": float(total) / len(plan.row), "learning_rate": rate, **plan.shares()}
+        return {"loss": float(ranks.total(total)) / len(plan.row), "learning_rate": rate, **plan.shares()}
 
     def step(self, images: Tensor, labels: Tensor, synthetic: Tensor, epoch: int, number: int) -> Tensor:
-        """One step of the optimiser on a batch of an epoch; returns the detached loss.
+        """One step of the optimiser on a batch of an epoch; returns this process's part of the loss, detached.
 
-        The gradient is summed over ``train.accumulate`` parts of the batch, each weighted by its share of the images:
-        without batch norm it is that of the whole batch. Nothing here waits for the device, but for the scaler of
+        The gradient is summed over the processes and the ``train.accumulate`` parts of each, weighted by their shares of
+        the images: without batch norm it is that of the whole batch. Nothing here waits for the device, but for the scaler of
         fp16, which asks once a step whether the gradient is finite.
         """
         total = torch.zeros((), device=images.device)
@@ -141,9 +149,10 @@ class Loop:
         for logits, targets in self.augment.parts(
             images, labels, synthetic, epoch, number, count=self.train.accumulate
         ):
-            loss = self.loss(logits.float(), targets) * (len(targets) / len(labels))
+            loss = self.loss(logits.float(), targets) * (len(targets) / ranks.shown(len(labels)))
             self.scaler.scale(loss).backward()
             total += loss.detach()
+        ranks.total_gradients(self.model.parameters())
         self.scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_([p for p in self.model.parameters() if p.grad is not None], self.train.clip)
         self.scaler.step(self.optimizer)

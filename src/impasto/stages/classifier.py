@@ -21,7 +21,7 @@ from impasto.feed import Feed
 from impasto.io import read_json, read_npy, write_csv, write_record
 from impasto.paintings import Paintings
 from impasto.precision import resolve
-from impasto.runtime import device
+from impasto.runtime import device, first
 from impasto.stages.command import Stage
 from impasto.style.stylize import Precision, load_painter
 from impasto.training import Row
@@ -81,8 +81,10 @@ def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Pa
     A finished seed keeps its resume point until all are done: a run killed in the second seed does not
     train the first one again.
     """
-    resumes = {seed: this.resume(f"seed-{seed}") for seed in this.load(Seeds).seeds}
+    resumes = {seed: this.resume(f"seed-{seed}", divided=True) for seed in this.load(Seeds).seeds}
     histories = {seed: one(seed, resume) for seed, resume in resumes.items()}
+    if not first():
+        return
     rows = [{"seed": s, "epoch": e} | row for s, history in histories.items() for e, row in enumerate(history)]
     write_csv(curve, COLUMNS, rows)
     write_record(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})

@@ -20,7 +20,7 @@ from impasto.checkpoint import Resume, forget_finished
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
 from impasto.io import missing, read_json, write_record
-from impasto.runtime import runtime
+from impasto.runtime import first, runtime
 from impasto.stages.usage import OneLineCommand
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
@@ -54,13 +54,17 @@ class Stage:
         """A section of the parameters, cut down to what dvc.yaml tracks for this stage."""
         return load(self.params, section, self.name)
 
-    def resume(self, purpose: str) -> Resume:
-        """The resume point of one loop, keyed by this stage's parameters, inputs and code."""
+    def resume(self, purpose: str, *, divided: bool = False) -> Resume:
+        """The resume point of one loop, keyed by this stage's parameters, inputs and code.
+
+        Device and threads decide the last bits, and are part of the key. A ``divided`` run, of several processes, may be
+        taken up by another number of them, which has other last bits anyway and other threads: there they are none.
+        """
         import torch
 
         from impasto.runtime import device
 
-        carried = [str(device()), torch.get_num_threads()]  # they decide the last bits
+        carried = [str(device()), "any" if divided else torch.get_num_threads()]
         return Resume(
             f"{self.name}-{purpose}", carried, stage_parameters(self.params, self.name), *self._dependencies()
         )
@@ -83,7 +87,8 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
         inputs: files and folders that other stages wrote.
     """
     begun = time.monotonic()
-    forget_finished(name)
+    if first():
+        forget_finished(name)
     for path in inputs.values():
         if not path.exists():
             raise missing(path)
@@ -91,7 +96,7 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
         for path in inputs.values():
             log_dataset(run, path)
         yield Stage(name, params, inputs, run)
-        if timing is not None:
+        if timing is not None and first():
             write_record(timing, {"stage": name, **_cost(begun)})
 
 
@@ -114,13 +119,17 @@ def stage_parameters(params: Path, name: str) -> dict[str, Any]:
 
 
 def command(function: Callable[P, None]) -> Callable[P, None]:
-    """Make a function a command: what the user can mend is one line on standard error and exit code 2."""
+    """Make a function a command: what the user can mend is one line on standard error and exit code 2.
+
+    Of several processes under torchrun the first one alone calls it, unless it is for them together.
+    """
 
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             runtime()  # a wrong variable is told before any work
-            function(*args, **kwargs)
+            if first() or hasattr(function, "together"):
+                function(*args, **kwargs)
         except ImpastoError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None

@@ -9,13 +9,15 @@ from impasto.config.train import Train
 from impasto.finetuning import phases
 from impasto.models.saved import load_model, save_model
 from impasto.rng import key
-from impasto.runtime import device
+from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.stages.together import together
 from impasto.training import Row, fit
 
 
 @command
+@together
 def finetune(
     images: In,
     split: In,
@@ -48,7 +50,8 @@ def finetune(
                 resume=resume,
                 on_epoch=log,
             )
-            save_model(out / str(seed), model, config, classes, seed=seed)
+            if first():
+                save_model(out / str(seed), model, config, classes, seed=seed)
             return history
 
         every_seed(this, one, metrics, curve)

@@ -12,14 +12,16 @@ from impasto.data.checked import sha256_of
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.phase import base_phase
-from impasto.runtime import device
+from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.stages.together import together
 from impasto.training import Row, fit
 from impasto.workspace import main_root
 
 
 @command
+@together
 def train(
     images: In,
     split: In,
@@ -46,7 +48,8 @@ def train(
             history = fit(
                 model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log
             )
-            save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
+            if first():
+                save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
             return history
 
         every_seed(this, one, metrics, curve)

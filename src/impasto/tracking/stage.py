@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from impasto.runtime import first
 from impasto.tracking import store
 from impasto.tracking.execution import code_tags, content_digest, current, input_tags, numbers
 from impasto.tracking.push import Server
@@ -146,7 +146,7 @@ class StageRun:
 
 
 def _begin(stage: str, params: Mapping[str, Any], experiment: str, inputs: Mapping[str, Path]) -> _Link | None:
-    if os.environ.get("RANK", "0") != "0":  # under torchrun one process logs for all
+    if not first():  # of several processes one logs for all
         return None
     with store.tolerated("opening the MLflow store", "the stage runs untracked"):
         return _open(stage, params, experiment, inputs)
