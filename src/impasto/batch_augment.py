@@ -46,11 +46,11 @@ class BatchAugment:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Run the network over this process's share of an augmented batch, part by part.
 
-        What acts on the input acts on the whole batch, whatever ``count`` is and however many processes there are: where
-        something does, they exchange their images. Of N processes, part p of process r holds the images r + p N,
-        r + (p + count) N, ... of the batch, and with them its share of synthetic images. Where features are changed
-        inside the network, the images of a part are mixed among themselves, by the lambda and the box that the batch
-        has in common.
+        What acts on the input acts on the whole batch, whatever ``count`` is and however many processes there are:
+        where something does, they exchange their images. Of N processes, part p of process r holds the images
+        r + p N, r + (p + count) N, ... of the batch, and with them its share of synthetic images. Where features are
+        changed inside the network, the images of a part are mixed among themselves, by the lambda and the box that the
+        batch has in common.
 
         Args:
             images: float32 [V b, 3, H, W] in [0, 1], the rows :func:`impasto.ranks.share` of the batch.

@@ -80,10 +80,10 @@ class Resume:
         self._saved = time.monotonic()
 
     def finish(self) -> None:
-        """Mark the state as no longer needed, in the first process: the outputs are whole, though DVC may not have recorded them yet.
+        """Mark the state as no longer needed: the outputs are whole, though DVC may not have recorded them yet.
 
-        It goes when the next stage starts (:func:`forget_finished`): a run that is killed before DVC has recorded
-        this one finds it again.
+        For the first process alone. It goes when the next stage starts (:func:`forget_finished`): a run that is killed
+        before DVC has recorded this one finds it again.
         """
         if self.folder.is_dir():
             (self.folder / _DONE).touch()

@@ -36,13 +36,13 @@ def share_batch_norm(model: nn.Module) -> None:
 class _Shared(_BatchNorm):
     """A batch norm that in training takes mean and variance over the processes; its state is that of any other."""
 
-    @torch.compiler.disable  # it talks to other processes
     def forward(self, features: Tensor) -> Tensor:
         """Normalise float [n, C, ...], n being the process's own; the others have at least one, too."""
         if not (self.training and ranks.together()):
             found: Tensor = super().forward(features)
             return found
-        out, mean, variance, n = _Normalise.apply(features, self.weight, self.bias, self.eps)
+        out: Tensor
+        out, mean, variance, n = _normalised(features, self.weight, self.bias, self.eps)
         self._remember(mean, variance * (n / (n - 1)))
         for name in ("drop", "act"):
             out = getattr(self, name)(out) if hasattr(self, name) else out
@@ -86,6 +86,9 @@ class _Normalise(Function):
         scale = scale if weight is None else scale * weight
         moved = ((grad - along - normal * across) * scale.view(shape)).to(features.dtype)
         return moved, None if weight is None else by_weight, None if weight is None else by_bias, None
+
+
+_normalised: Any = torch.compiler.disable(_Normalise.apply)  # it talks to other processes
 
 
 def _wide(features: Tensor) -> Tensor:

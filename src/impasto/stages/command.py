@@ -57,8 +57,8 @@ class Stage:
     def resume(self, purpose: str, *, divided: bool = False) -> Resume:
         """The resume point of one loop, keyed by this stage's parameters, inputs and code.
 
-        Device and threads decide the last bits, and are part of the key. A ``divided`` run, of several processes, may be
-        taken up by another number of them, which has other last bits anyway and other threads: there they are none.
+        Device and threads decide the last bits, and are part of the key. A ``divided`` run, of several processes, may
+        be taken up by another number of them, which has other last bits and other threads: there they are not.
         """
         import torch
 

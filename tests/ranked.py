@@ -1,0 +1,130 @@
+"""What several processes compute in the tests: `torchrun .. -m ranked FOLDER` writes one file for each of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from impasto import ranks
+from impasto.checkpoint import Resume
+from impasto.models.shared_batch_norm import share_batch_norm
+from impasto.phase import Phase, base_phase
+from impasto.training import Loop, fit, measure
+from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
+
+NOISES = {"noise": True, "deepaugment": {"share": 0.5, "size": 48}}
+#: What is trained: the images' number leaves a last batch of 1, 2, 5 or 16; parameters of the run; augmentation.
+RUNS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
+    "plain": (50, {}, {"flip": True, "crop": 2, "trivial": True, "erase": 0.3}),
+    "one left": (33, {"averaging": {"start": 0.3}}, {"trivial": True}),
+    "mixed": (37, {"optimizer": "adamw", "learning_rate": 0.01}, {"mixup": 0.4, "cutmix": 0.4, **NOISES}),
+    "views": (48, {"consistency": 12.0}, {"augmix": "all", "mixup": 0.5, "crop": 2}),
+}
+
+
+def together(count: int, folder: Path, *words: str) -> list[Any]:
+    """What each of so many processes has found."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "DVC_ROOT": str(folder)}
+    done = subprocess.run(
+        [*launcher, "-m", "ranked", str(folder), *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-5000:]
+    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
+
+
+def exact() -> nn.Module:
+    """A network that computes in float64 what float32 images become when normalised."""
+    network = model().double()
+    network.normalise.float().register_forward_hook(lambda _module, _given, found: found.double())
+    return network
+
+
+def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str, Any]:
+    """A few epochs in float64: rows, weights and statistics, and the paintings of one epoch more."""
+    n, changes, augmented = RUNS[name]
+    config = train(**{"epochs": 3, "clip": 0.5, **changes})
+    network = exact()
+    found = feed(n=n, refresh=0.4, file=folder / name / "paintings.npy", augmented=augment(**augmented), seed=3)
+    found.views = 3 if config.consistency else 1
+    resume = Resume(name, folder.name)
+    history = fit(
+        network,
+        found,
+        stream(21, seed=9),
+        phases or [base_phase(config)],
+        config,
+        purpose="test",
+        resume=resume,
+        on_epoch=lambda _epoch, _row: None,
+    )
+    plan = found.plan(config.epochs)
+    found.paintings.paint(plan)
+    shown = found.paintings.show(plan, plan.stylised.nonzero()[:, 0])
+    return {"history": history, "state": network.state_dict(), "paintings": shown}
+
+
+def statistics(images: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """Two passes of two batch norms, one of them plain, over this process's rows: outputs, gradients, statistics."""
+    norms = nn.Sequential(nn.BatchNorm2d(3), nn.Softplus(), nn.BatchNorm2d(3, momentum=None, affine=False)).double()
+    with torch.no_grad():
+        norms[0].weight.copy_(torch.tensor([0.5, 1.5, -2.0]))
+    share_batch_norm(norms)
+    for _ in range(2):
+        with ranks.sharing(len(images)) as own:
+            shown = images[own].clone().requires_grad_()
+            out = norms(shown)
+            (out * weights[own]).sum().div(ranks.shown(len(images)) / len(images)).backward()
+    ranks.total_gradients(norms.parameters())
+    assert shown.grad is not None and norms[0].weight.grad is not None and norms[0].bias.grad is not None
+    found = {"out": out.detach(), "images": shown.grad, "weight": norms[0].weight.grad, "bias": norms[0].bias.grad}
+    return found | {name: buffer.clone() for name, buffer in norms.named_buffers()}
+
+
+def batches() -> dict[int, tuple[Tensor, Tensor]]:
+    """Images of which each channel has a mean and spread of its own, and weights of a loss, by their number."""
+    draws = torch.Generator().manual_seed(0)
+    scale, shift = torch.tensor([1.0, 10.0, 0.1]).view(3, 1, 1), torch.tensor([0.0, 1000.0, -3.0]).view(3, 1, 1)
+    ramp = torch.arange(8).view(8, 1, 1, 1)
+    images = torch.randn(8, 3, 5, 4, generator=draws).double() * scale + shift + ramp
+    weights = torch.randn(8, 3, 5, 4, generator=draws).double()
+    return {n: (images[:n], weights[:n]) for n in (1, 2, 3, 5, 8)}
+
+
+def gradient(count: int) -> list[Tensor]:
+    """The gradient of one step in so many parts, without batch norm's statistics."""
+    config = train(batch=48, accumulate=count, clip=1e9, learning_rate=1e-30)
+    found = feed(n=45, augmented=augment(mixup=1.0), batch=48, mixed=mix())
+    network = exact().eval()
+    loop = Loop(network, found, [base_phase(config)], config, "test")
+    plan, given = found.epoch(0)
+    for images, labels in given:
+        loop.step(images, labels, plan.synthetic, 0, 0)
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """All that the tests compare with one process."""
+    frozen = [Phase(2, lambda e: 0.05, open=1, batch_norm=False), Phase(1, lambda e: 0.02, open=3)]
+    found: dict[str, Any] = {f"run {name}": run(name, folder) for name in RUNS}
+    found["run plain, frozen"] = run("plain", folder / "frozen", frozen)
+    found["statistics"] = {n: statistics(*batch) for n, batch in batches().items()}
+    found["gradient"] = {count: gradient(count) for count in (1, 3)}
+    found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10)
+    found["told"] = ranks.told({"from": ranks.index()})
+    return found
+
+
+ACTIONS: dict[str, Callable[[Path], Any]] = {"everything": everything}
+
+if __name__ == "__main__":
+    place, action = Path(sys.argv[1]), sys.argv[2]
+    with ranks.joined():
+        torch.save(ACTIONS[action](place), place / f"{ranks.index()}.pt")
