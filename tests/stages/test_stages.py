@@ -14,10 +14,9 @@ import pytest
 import torch
 import typer
 import yaml
-from PIL import Image
 from safetensors.torch import save_file
 
-from impasto.commands.preset import apply
+from furnished import SMALL, furnish
 from impasto.config.model import Model
 from impasto.data.images import Images
 from impasto.io import read_csv, read_json, read_npy, read_record
@@ -26,17 +25,6 @@ from impasto.models.saved import load_model
 from tiny import ROOT, change
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-SMALL = """
-seeds: [0, 1]
-dataset: {name: folder, root: pictures_of, size: 16, test: 0.25, validation: 0.25}
-synthetic: {pool: 160, count: 120, keep: 0.8, generator: {width: 8, iterations: 4, batch: 8, sampler_steps: 2}}
-style: {count: 6, size: 16, upscale: 32, refresh: 0.5, decoder: {iterations: 3, batch: 4}}
-model: {depth: 10}
-train: {epochs: 2, batch: 32, period: 1, averaging: {start: 0.5}}
-finetune: {stages: [{open: 1, epochs: 1, learning_rate: 0.01, batch_norm: frozen}]}
-evaluate: {corruptions: [gaussian_noise, contrast], c_bar: [], severities: [1, 5], bootstrap: 100}
-fid: {n: 120, points: 3}
-"""
 
 
 def call(stage: str) -> None:
@@ -48,23 +36,9 @@ def call(stage: str) -> None:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working folder with parameters and 2 x 120 pictures: circles and squares in all colours."""
+    """A working folder with parameters and 2 x 120 pictures."""
     root = tmp_path_factory.mktemp("stages")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, root / name)
-    shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    draws = np.random.default_rng(0)
-    for kind in ("disc", "square"):
-        (root / "pictures_of" / kind).mkdir(parents=True)
-        for number in range(120):
-            pixels = np.full((16, 16, 3), draws.integers(0, 256, 3), np.uint8)
-            y, x = np.mgrid[:16, :16] - 7.5
-            pixels[(np.hypot(x, y) < 5) if kind == "disc" else (np.maximum(abs(x), abs(y)) < 5)] = draws.integers(
-                0, 256, 3
-            )
-            Image.fromarray(pixels).save(root / "pictures_of" / kind / f"{number}.png")
-    (root / "small.yaml").write_text(f"# small\n{SMALL}")
-    apply(root / "small.yaml", root / "params.yaml")
+    furnish(root, SMALL)
     return root
 
 
