@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -17,16 +19,23 @@ class Stream:
         labels: int64 [P].
         rows: int64 [M], the rows that belong to the stream.
         device: where batches are wanted.
-        resident: bytes that may be kept on the device; a larger stream stays a memory map.
+        resident: bytes that may be kept on the device; a larger stream stays a memory map, and only its batches go
+            there. By default :func:`room`.
     """
 
     def __init__(
-        self, pixels: np.ndarray, labels: np.ndarray, rows: np.ndarray, device: torch.device, resident: int = 4 << 30
+        self,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+        rows: np.ndarray,
+        device: torch.device,
+        resident: int | None = None,
     ) -> None:
         self.labels = torch.from_numpy(labels[rows].astype(np.int64))
         self.size = int(pixels.shape[-1])
         self._device, self._pixels, self._rows = device, pixels, rows
-        fits = len(rows) * int(np.prod(pixels.shape[1:])) <= resident
+        limit = room(device) if resident is None else resident
+        fits = len(rows) * int(np.prod(pixels.shape[1:])) <= limit
         self._held = to_device(pixels[rows], device) if fits else None
 
     def __len__(self) -> int:
@@ -37,3 +46,14 @@ class Stream:
         if self._held is not None:
             return self._held[rows.to(self._device, non_blocking=True)]
         return to_device(self._pixels[self._rows[rows.numpy()]], self._device)
+
+
+def room(device: torch.device) -> int:
+    """How many bytes of images a stream may keep on a device.
+
+    A quarter of what is free on a GPU: there are three streams, and the network needs its own. Elsewhere 4 GiB, shared
+    out to the processes of the machine, of which each would keep them; a memory map they have in common.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // 4
+    return (4 << 30) // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
