@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from impasto.cli import app
 from impasto.errors import ImpastoError
 from impasto.precision import autocast, resolve
-from impasto.runtime import device, has_bfloat16, runtime
+from impasto.runtime import device, first, has_bfloat16, runtime
 from impasto.workspace import main_root
 from tiny import CPU
 
@@ -21,6 +21,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     found = runtime()
     assert (found.device, found.threads, found.quiet, found.log_model) == ("auto", 0, False, "final")
+    assert found.processes == 1 and first()
     assert 0 < found.save_seconds <= 30
 
 
@@ -32,6 +33,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IMPASTO_THREADS", "", "be a whole number"),
         ("IMPASTO_THREADS", "-1", "be greater than or equal to 0"),
         ("IMPASTO_THREADS", "9" * 30, "be less than or equal to 1024"),
+        ("IMPASTO_PROCESSES", "0", "be greater than or equal to 1"),
         ("IMPASTO_SAVE_SECONDS", "0", "be greater than 0"),
         ("IMPASTO_SAVE_SECONDS", "31", "be less than or equal to 30"),
         ("IMPASTO_SAVE_SECONDS", "soon", "be a number"),
@@ -85,6 +87,11 @@ def test_threads_are_set_with_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     device()
     assert calls == [1, 2]
+    for beside, threads in {"2": 2, "8": 1, "16": 1}.items():  # no more threads than cores
+        device.cache_clear()
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", beside)
+        device()
+        assert calls.pop() == threads
 
 
 def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
