@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from torch import Tensor, nn
 
 from impasto import ranks
+from impasto.errors import ImpastoError
+from impasto.models.shared_batch_norm import share_batch_norm
 from ranked import RUNS, batches, everything, together
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # the loss works in float32, and a dozen steps follow each other
@@ -20,7 +23,7 @@ def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     patch = pytest.MonkeyPatch()
     for name, value in {"IMPASTO_DEVICE": "cpu", "IMPASTO_THREADS": "1", "OMP_NUM_THREADS": "1"}.items():
         patch.setenv(name, value)
-    found = together(request.param, tmp_path_factory.mktemp("many"), "everything")
+    found = together(request.param, tmp_path_factory.mktemp("many"))
     patch.undo()
     return found
 
@@ -68,6 +71,19 @@ def test_batch_norm_sees_the_whole_batch(one: dict[str, Any], many: list[dict[st
         torch.testing.assert_close(found["images"] * scale, wanted["images"][own])
         for name in wanted.keys() - {"out", "images"}:
             torch.testing.assert_close(found[name], wanted[name])
+
+
+def test_a_batch_norm_of_unknown_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be replaced by one that does less; alone it may stay."""
+
+    class Own(nn.BatchNorm2d):
+        def forward(self, features: Tensor) -> Tensor:
+            return 2 * super().forward(features)
+
+    share_batch_norm(nn.Sequential(Own(3)))
+    monkeypatch.setattr(ranks, "count", lambda: 2)
+    with pytest.raises(ImpastoError, match=r"a Own, .*several processes cannot share \[model.name\]"):
+        share_batch_norm(nn.Sequential(Own(3)))
 
 
 @pytest.mark.parametrize("count", [1, 3])
