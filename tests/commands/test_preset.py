@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,19 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from impasto.cli import app
-from impasto.commands.preset import apply, overrides
+from impasto.commands.preset import apply, line, overrides
 from impasto.config.all import check
 from impasto.config.base import flatten, read_yaml
+from impasto.config.presets import Presets, read_overlay
 from impasto.errors import ImpastoError
 from tiny import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+def lay(overlay: Path, params: Path) -> str:
+    """Apply the overlay of a file."""
+    return apply(read_overlay(overlay), params, overlay.name)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -32,7 +40,7 @@ def comments(path: Path) -> list[str]:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_every_preset_is_valid_and_complete(params: Path, preset: Path) -> None:
     before, said = dict(flatten(read_yaml(params))), comments(params)
-    apply(preset, params)
+    lay(preset, params)
     check(params)
     wanted = dict(flatten(read_yaml(preset)))
     assert dict(flatten(read_yaml(params))) == before | wanted
@@ -42,14 +50,14 @@ def test_every_preset_is_valid_and_complete(params: Path, preset: Path) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_applied_twice_changes_nothing_more(params: Path, preset: Path) -> None:
-    apply(preset, params)
+    lay(preset, params)
     once = params.read_text()
-    assert apply(preset, params) == "" and params.read_text() == once
+    assert lay(preset, params) == "" and params.read_text() == once
 
 
 def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     before = params.read_bytes()
-    assert apply(write(params.parent, "{}"), params) == ""
+    assert lay(write(params.parent, "{}"), params) == ""
     assert params.read_bytes() == before
 
 
@@ -64,13 +72,13 @@ def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     ],
 )
 def test_one_leaf_is_one_line(params: Path, overlay: str, line: str) -> None:
-    difference = apply(write(params.parent, overlay), params).splitlines()
+    difference = lay(write(params.parent, overlay), params).splitlines()
     assert [part[0] for part in difference] == ["-", "+", "@", "-", "+"]
     assert difference[4].startswith(f"+{line}")
 
 
 def test_lists_may_become_empty_or_longer(params: Path) -> None:
-    apply(write(params.parent, "finetune: {stages: []}\nseeds: [0, 1, 2]\nevaluate: {corruptions: [fog]}"), params)
+    lay(write(params.parent, "finetune: {stages: []}\nseeds: [0, 1, 2]\nevaluate: {corruptions: [fog]}"), params)
     tree = read_yaml(params)
     assert (tree["finetune"]["stages"], tree["seeds"], tree["evaluate"]["corruptions"]) == ([], [0, 1, 2], ["fog"])
 
@@ -93,7 +101,7 @@ def test_lists_may_become_empty_or_longer(params: Path) -> None:
 def test_a_wrong_preset_changes_nothing(params: Path, overlay: str, message: str) -> None:
     before = params.read_bytes()
     with pytest.raises(ImpastoError) as caught:
-        apply(write(params.parent, overlay), params)
+        lay(write(params.parent, overlay), params)
     assert message in str(caught.value) and "overlay.yaml" in str(caught.value)
     assert params.read_bytes() == before
     assert sorted(path.name for path in params.parent.iterdir()) == ["overlay.yaml", "params.yaml"]
@@ -117,7 +125,7 @@ def invoke(*arguments: str) -> Any:
 def test_listing() -> None:
     done = invoke()
     assert done.exit_code == 0
-    assert [line.split(maxsplit=1) for line in done.stdout.splitlines()] == [
+    assert [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]] == [
         ["more-style", "Much more style"],
         ["untitled"],
     ]
@@ -141,7 +149,7 @@ def test_a_preset_that_is_not_there(params: Path) -> None:
 def test_options_for_dvc(params: Path) -> None:
     before = params.read_bytes()
     done = invoke("more-style", "--options")
-    assert done.stdout == "-S 'lambda_s=0.9' -S 'seeds=[0,1]' -S 'dataset.root=null'\n"
+    assert done.stdout == "dvc exp run -S 'lambda_s=0.9' -S 'seeds=[0,1]' -S 'dataset.root=null'\n"
     assert params.read_bytes() == before
 
 
@@ -153,10 +161,72 @@ def test_dvc_reads_the_options_as_the_preset(params: Path, preset: Path | None) 
     file = preset or write(params.parent, "finetune: {stages: []}\nalpha_o: [0.0, 1.0]\nseeds: [3]\n")
     twin = params.with_name("twin.yaml")
     twin.write_bytes(params.read_bytes())
-    apply(file, twin)
-    apply_overrides(str(params), overrides(file))
+    lay(file, twin)
+    apply_overrides(str(params), overrides(read_overlay(file)))
     assert read_yaml(params) == read_yaml(twin)
     check(params)
+
+
+@pytest.fixture
+def real(params: Path) -> Path:
+    """The repository's presets beside the parameter file."""
+    shutil.copytree(ROOT / "presets", params.parent / "presets")
+    return params
+
+
+def test_the_listing_has_layers_and_tables_and_a_table_its_rows(real: Path) -> None:
+    before, listed = real.read_bytes(), invoke().stdout
+    assert "\n  ta      " in listed and "\n  table2  " in listed and "+" not in listed.split("siedel")[1].split(":")[0]
+    rows = invoke("table3").stdout.splitlines()
+    assert rows[0].startswith("Table 3") and len(rows) == 17
+    assert "  table3-cifar100-syn-ta          cifar100 wrn syn ta" in rows
+    assert "lambda_s swept" in invoke("figure2").stdout and real.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words", ["table2-cifar10-ours", "table2-tiny-imagenet-ta faithful", "cifar100 densenet augmix deepaugment"]
+)
+def test_what_is_composed_is_written_and_printed_alike(real: Path, words: str) -> None:
+    from dvc.utils.hydra import apply_overrides
+
+    twin, said = real.with_name("twin.yaml"), comments(real)
+    twin.write_bytes(real.read_bytes())
+    line = shlex.split(invoke(*words.split(), "--options").stdout)
+    assert line[:3] == ["dvc", "exp", "run"] and set(line[3::2]) == {"-S"}
+    apply_overrides(str(twin), line[4::2])
+    assert invoke(*words.split()).exit_code == 0
+    assert read_yaml(real) == read_yaml(twin) != read_yaml(ROOT / "params.yaml")
+    assert comments(real) == said
+    check(real)
+    assert invoke(*words.split()).stdout == "", "nothing is left to change"
+
+
+PAPERS = Presets(ROOT / "presets")
+SWEEPS = [name for name, row in PAPERS.rows.items() if row.sweep]
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_dvc_queues_the_points_of_a_sweep(name: str) -> None:
+    from dvc.utils.hydra import get_hydra_sweeps
+
+    found = PAPERS.compose([name])
+    words = shlex.split(line(found))
+    assert words[:4] == ["dvc", "exp", "run", "--queue"]
+    queued = get_hydra_sweeps({"params.yaml": words[5::2]})
+    points = [sorted(overrides(found.leaves | point)) for point in found.points()]
+    said = [
+        sorted(word.replace("=True", "=true").replace("=False", "=false") for word in each["params.yaml"])
+        for each in queued
+    ]
+    assert sorted(said) == sorted(points) and len(points) > 1
+
+
+def test_a_sweep_is_written_with_its_first_point(real: Path) -> None:
+    done = invoke("figure5-cifar10")
+    told = "dvc exp run --queue -S 'lambda_s=0.0,0.1,0.2,0.3,0.4,0.5' -S 'lambda_o=0.0,0.1,0.2,0.3,0.4,0.5'"
+    assert done.exit_code == 0 and done.stdout.endswith(f"the first point of a sweep; for all: {told}\n")
+    tree = read_yaml(real)
+    assert (tree["lambda"], tree["lambda_s"], tree["lambda_o"], tree["dataset"]["validation"]) == (0.5, 0.0, 0.0, 0.2)
 
 
 def test_presets_hold_nothing_that_is_not_in_the_schema() -> None:
