@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from impasto.config.all import check
 from impasto.config.base import read_yaml
+from impasto.config.overlay import overlay as overlaid
 from impasto.config.presets import Composition, Group, Presets
 from impasto.errors import ImpastoError
 from impasto.io import write_text
@@ -53,18 +54,12 @@ def apply(leaves: Mapping[str, Any], params: Path, name: str) -> str:
     Raises:
         ImpastoError: the overlay has a key that the file lacks, or the result is invalid; nothing is written then.
     """
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is laid out: other lines stay as they are
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
     before = params.read_text(encoding="utf-8")
-    tree = yaml.load(before)
-    for leaf, value in leaves.items():
-        _set(tree, leaf, value, name)
-    stream = io.StringIO()
-    yaml.dump(tree, stream)
-    after = stream.getvalue()
+    try:
+        after = overlaid(before, _text(leaves))
+    except KeyError as error:
+        told = f"unknown key {error.args[0]!r}"
+        raise ImpastoError(told, where=name, remedy="Use the keys of params.yaml.") from None
     trial = params.with_name(f".{params.name}")
     write_text(trial, after)
     try:
@@ -101,13 +96,18 @@ def _write(found: Composition, params: Path, name: str) -> str:
     return f"{difference}the first point of a sweep; for all: {line(Composition({}, found.sweep))}\n"
 
 
-def _set(tree: Any, leaf: str, value: Any, name: str) -> None:
-    *sections, last = leaf.split(".")
-    for section in sections:
-        tree = tree.get(section) if isinstance(tree, dict) else None
-    if not isinstance(tree, dict) or last not in tree:
-        raise ImpastoError(f"unknown key {leaf!r}", where=name, remedy="Use the keys of params.yaml.")
-    tree[last] = value
+def _text(leaves: Mapping[str, Any]) -> str:
+    """Leaves as a YAML mapping of sections, each value as it was written."""
+    tree: dict[str, Any] = {}
+    for leaf, value in leaves.items():
+        *sections, last = leaf.split(".")
+        inner = tree
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
+    stream = io.StringIO()
+    YAML().dump(tree, stream)
+    return stream.getvalue()
 
 
 def _listing(presets: Presets) -> str:
