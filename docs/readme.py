@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from results import results
+
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
 LABELS = {
@@ -236,6 +238,7 @@ def span(interval: list[float], sign: bool = False) -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks},
     "docs/corruptions.md": {"speed": speed},
+    "docs/results.md": {"results": results},
 }
 
 

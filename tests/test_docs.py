@@ -52,7 +52,14 @@ def test_the_parameter_reference_is_fresh() -> None:
     assert (ROOT / "docs" / "parameters.md").read_text() == document(ROOT / "params.yaml"), "run `make docs`"
 
 
-@pytest.mark.parametrize(("file", "begin"), [("README.md", "result -->\n|"), ("docs/corruptions.md", "speed -->\n")])
+@pytest.mark.parametrize(
+    ("file", "begin"),
+    [
+        ("README.md", "result -->\n|"),
+        ("docs/corruptions.md", "speed -->\n"),
+        ("docs/results.md", "results -->\n**"),
+    ],
+)
 def test_the_numbers_in_the_text_are_those_of_the_metrics(
     readme: ModuleType, monkeypatch: pytest.MonkeyPatch, file: str, begin: str
 ) -> None:

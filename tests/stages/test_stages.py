@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from impasto.commands.preset import apply
+from impasto.config.base import flatten
 from impasto.config.model import Model
 from impasto.data.images import Images
 from impasto.io import read_csv, read_json, read_npy, read_record
@@ -63,8 +64,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 0, 256, 3
             )
             Image.fromarray(pixels).save(root / "pictures_of" / kind / f"{number}.png")
-    (root / "small.yaml").write_text(f"# small\n{SMALL}")
-    apply(root / "small.yaml", root / "params.yaml")
+    apply(dict(flatten(yaml.safe_load(SMALL))), root / "params.yaml", "small")
     return root
 
 
