@@ -47,7 +47,14 @@ def test_the_listing_has_layers_and_tables_and_a_table_its_rows(real: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "words", ["table2-cifar10-ours", "table2-tiny-imagenet-ta faithful", "cifar100 densenet augmix deepaugment"]
+    "words",
+    [
+        "table2-cifar10-ours",
+        "table2-tiny-imagenet-ta faithful",
+        "cifar100 densenet augmix deepaugment",
+        "table5-tiny-imagenet-vit-ours",
+        "figure7-cifar10",
+    ],
 )
 def test_what_is_composed_is_written_and_printed_alike(real: Path, words: str) -> None:
     twin, said = real.with_name("twin.yaml"), comments(real)

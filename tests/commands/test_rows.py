@@ -1,4 +1,4 @@
-"""Every row of the paper's tables and every end of its sweeps: valid, planned, and one real step on the CPU.
+"""Every row of the paper's tables and both ends of its sweeps: valid, planned, and one real step on the CPU.
 
 Rows that differ in nothing that a step sees (epochs, seeds, the size of the validation split) share one step, and so
 do the datasets of 32 px, which differ in the number of classes alone.
@@ -32,11 +32,12 @@ from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.models.registry import build
 from impasto.paintings import Paintings
+from impasto.phase import base_phase
 from impasto.rng import generator
 from impasto.style.bank import encode_styles
 from impasto.style.decoder import Decoder
 from impasto.style.stylize import Stylizer
-from impasto.training import Loop, base_phase
+from impasto.training import Loop
 from style.style_doubles import RandomEncoder
 from style.style_doubles import pictures as style_pictures
 from tiny import CPU, ROOT
@@ -120,12 +121,13 @@ def feed(of: Of, n: int, size: int, batch: int) -> Feed:
 
 
 @pytest.mark.parametrize("words", NAMES)
-def test_it_is_valid_and_plans_its_first_epoch(settings: Any, words: str) -> None:
-    """Labels are those of the dataset's classes, six of each; pixels do not matter here."""
+@pytest.mark.parametrize("epoch", [0, -1], ids=["first", "last"])
+def test_it_is_valid_and_plans_its_epochs(settings: Any, words: str, epoch: int) -> None:
+    """The first and the last. Labels are those of the dataset's classes, six of each; pixels do not matter here."""
     for sections in settings(words):
         of = picker(sections)
-        mix, n = of(Mix), 6 * CLASSES[of(Dataset).name]
-        plan = feed(of, n, 4, of(Train).batch).plan(0)
+        number, n = epoch % of(Train).epochs, 6 * CLASSES[of(Dataset).name]
+        plan, mix = feed(of, n, 4, of(Train).batch).plan(number), of(Mix).at(number)
         shares = plan.shares()
         assert shares["share_synthetic"] == pytest.approx(mix.lambda_, abs=1 / n)
         for name, share, where in (("o", mix.lambda_o, ~plan.synthetic), ("s", mix.lambda_s, plan.synthetic)):
@@ -165,13 +167,13 @@ STEPS: dict[str, Sections] = {}
 
 def paints_what(of: Of) -> tuple[bool, bool]:
     """Whether some originals and some synthetic images can be painted; `faithful` rounds a share of two down."""
-    mix, least = of(Mix), 0.5 if of(Style).faithful else 1e-9
+    mix, least = of(Mix).at(0), 0.5 if of(Style).faithful else 1e-9
     return mix.lambda_ < 1 and mix.lambda_o >= least, mix.lambda_ > 0 and mix.lambda_s >= least
 
 
 def what_a_step_sees(of: Of) -> str:
     """The leaves that decide how a step goes; shares as whether there are any."""
-    mix = of(Mix)
+    mix = of(Mix).at(0)
     shares = [mix.lambda_ > 0, mix.lambda_ < 1, *paints_what(of)]
     ends = {"epochs", "batch", "period", "period_factor", "averaging", "weight_decay"}
     parts = [of(Model), of(Augment), of(Train).model_dump(exclude=ends), of(Style).faithful, of(Dataset).size, *shares]
