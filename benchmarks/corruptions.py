@@ -7,7 +7,7 @@ nothing else offers all 19; ``original.py`` has the slowest five of the generato
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,10 +26,10 @@ Ways = dict[str, Callable[[int], int]]
 """Corruption -> what applies it once, given a seed, and returns the number of images."""
 
 
-def measure(n: int = 1000, repeats: int = 5) -> dict[str, Any]:
-    """Time every corruption of -C that is declared, on ``n`` crops of photographs, severity 3, draws included.
+def measure(n: int = 1000, repeats: int = 5, large: int = 8, names: Sequence[str] = C19) -> dict[str, Any]:
+    """Time each of ``names`` that is declared on ``n`` crops of photographs, severity 3, draws included.
 
-    The peer and the original get a tenth of the images, as ready-made arrays; at 224 px all get eight images.
+    The peer and the original get a tenth of the images, as ready-made arrays; at 224 px all get ``large`` images.
 
     Returns:
         CPU time in microseconds per image, single thread, medians of ``repeats`` after one untimed round:
@@ -39,13 +39,13 @@ def measure(n: int = 1000, repeats: int = 5) -> dict[str, Any]:
         - ``imagenet_224`` and ``peer_224``: the same at 224 px;
         - ``ratio_cifar``, ``ratio_imagenet``, ``ratio_original`` and ``ratio_224``: ratios of the totals, and
           ``ratios``, ``ratios_224``: peer over ours at the same constants, per corruption;
-        - ``skipped``: corruptions of -C that are not declared.
+        - ``skipped``: those of ``names`` that are not declared.
     """
-    present = tuple(name for name in C19 if name in CATALOGUE)
+    present = tuple(name for name in names if name in CATALOGUE)
     with single_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the peer's
         small = _medians(_ways_at_32(photographs(n, 32), present), repeats)
-        large = _medians(_ways_at_224(photographs(8, 224), present), repeats)
+        large = _medians(_ways_at_224(photographs(large, 224), present), repeats)
     return {
         "n": n,
         "repeats": repeats,
@@ -60,7 +60,7 @@ def measure(n: int = 1000, repeats: int = 5) -> dict[str, Any]:
         "ratio_imagenet": _ratio(small["peer"], small["imagenet"]),
         "ratio_original": _ratio(small["original"], small["cifar"]),
         "ratio_224": _ratio(large["peer"], large["imagenet"]),
-        "skipped": [name for name in C19 if name not in present],
+        "skipped": [name for name in names if name not in present],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from impasto.augment.pnorm_noise import SMALL, Kind
 from impasto.data.images import to_unit
 from impasto.rng import generator
 from impasto.runtime import device
-from timing import interleaved, show, single_thread
+from timing import interleaved, per_image, show, single_thread
 from trivial_augment import digits
 
 _BALLS = {Kind.L05: 0.5, Kind.L1: 1.0, Kind.L2: 2.0}
@@ -28,22 +29,13 @@ def measure(n: int = 2048, batch: int = 256, repeats: int = 5) -> dict[str, floa
         the loop's time over ours.
     """
     here = device()
-    clock = "processor" if here.type == "cpu" else "wall"
+    clock: Literal["wall", "processor"] = "processor" if here.type == "cpu" else "wall"
     batches = [to_unit(part.to(here)) for part in digits(n).split(batch)]
     ways: dict[str, Callable[[int], object]] = {"ours": partial(_batched, batches), "loop": partial(_looped, batches)}
     with single_thread(), torch.random.fork_rng():  # the loop draws from the global generators
-        medians = {name: getattr(each, clock) / n * 1e6 for name, each in interleaved(ways, repeats).items()}
-    return {
-        "n": n,
-        "batch": batch,
-        "repeats": repeats,
-        "threads": 1,
-        "device": here.type,
-        "clock": clock,
-        "unit": "microseconds per image",
-        **{name: round(value, 2) for name, value in medians.items()},
-        "ratio": round(medians["loop"] / medians["ours"], 1),
-    }
+        timed = interleaved(ways, repeats)
+    found = per_image(timed, n, repeats, {"ratio": ("loop", "ours")}, clock=clock)
+    return found | {"batch": batch, "device": here.type, "clock": clock}
 
 
 def loop(images: Tensor, group: int = 8) -> Tensor:

@@ -17,7 +17,7 @@ from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
-from timing import interleaved, show, single_thread
+from timing import interleaved, per_image, show, single_thread
 
 _SIZE, _UPSCALE, _STYLES = 32, 64, 100
 
@@ -35,15 +35,8 @@ def measure(n: int = 256, repeats: int = 9) -> dict[str, float | int | str]:
     with single_thread():
         timed = interleaved(_ways(n), repeats)
     difference = (timed["cached"].result.int() - timed["encoded_anew"].result.int()).abs().max()
-    return {
-        "n": n,
-        "repeats": repeats,
-        "threads": 1,
-        "unit": "images per second",
-        **{name: round(n / each.wall, 1) for name, each in timed.items()},
-        "ratio": round(timed["encoded_anew"].wall / timed["cached"].wall, 2),
-        "largest_difference": int(difference),
-    }
+    found = per_image(timed, n, repeats, {"ratio": ("encoded_anew", "cached")}, unit="images per second")
+    return found | {"largest_difference": int(difference)}
 
 
 def _ways(n: int) -> dict[str, Callable[[int], Tensor]]:

@@ -1,4 +1,4 @@
-"""What the benchmarks share: one thread, ways timed in turn, and the result in print."""
+"""What the benchmarks share: one thread, ways timed in turn, the result of those per image, and it in print."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 
@@ -48,6 +48,38 @@ def interleaved(ways: Mapping[Key, Callable[[int], object]], repeats: int) -> di
             times[name].append((time.perf_counter() - wall, time.process_time() - processor))
     medians = {name: map(statistics.median, zip(*each, strict=True)) for name, each in times.items()}
     return {name: Timed(*medians[name], results[name]) for name in ways}
+
+
+def per_image(
+    timed: Mapping[str, Timed],
+    n: int,
+    repeats: int,
+    over: Mapping[str, tuple[str, str]],
+    *,
+    unit: Literal["microseconds per image", "images per second"] = "microseconds per image",
+    clock: Literal["wall", "processor"] = "wall",
+) -> dict[str, Any]:
+    """The result of a benchmark in which every way works on the same ``n`` images with one thread.
+
+    Args:
+        timed: what :func:`interleaved` returned.
+        n: images that a way works on in a round.
+        repeats: rounds of which ``timed`` holds the medians.
+        over: name of a ratio -> (way, the way whose time its time is divided by).
+        unit: of the medians in the result.
+        clock: which of the two times of a way counts.
+
+    Returns:
+        ``n``, ``repeats``, ``threads``, ``unit``, the median of each way, each ratio, and as ``ratio`` the smallest.
+    """
+    seconds = {name: getattr(each, clock) for name, each in timed.items()}
+    if unit == "images per second":
+        medians, digits = {name: round(n / each, 1) for name, each in seconds.items()}, 2
+    else:
+        medians, digits = {name: round(each / n * 1e6, 2) for name, each in seconds.items()}, 1
+    ratios = {name: round(seconds[slow] / seconds[fast], digits) for name, (slow, fast) in over.items()}
+    facts = {"n": n, "repeats": repeats, "threads": 1, "unit": unit}
+    return {**facts, **medians, **ratios, "ratio": min(ratios.values())}
 
 
 def show(result: Mapping[str, Any]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from impasto.augment import trivial
 from impasto.rng import generator
-from timing import interleaved, show, single_thread
+from timing import interleaved, per_image, show, single_thread
 
 _BATCHES = (128, 512)
 
@@ -23,33 +24,44 @@ def measure(n: int = 512, repeats: int = 9) -> dict[str, float | int | str]:
     not counted.
 
     Returns:
-        Medians of ``repeats`` in microseconds per image, and torchvision's times over ours at each batch size;
-        ``ratio`` is the smallest of them.
+        See :func:`over_torchvision`.
     """
     from torchvision.transforms import TrivialAugmentWide
     from torchvision.transforms.functional import to_pil_image
 
     images = digits(n)
-    singles, pictures, augment = list(images), [to_pil_image(image) for image in images], TrivialAugmentWide()
-    ways: dict[str, Callable[[int], object]] = {f"ours_{size}": partial(_batched, images, size) for size in _BATCHES}
-    ways["torchvision_tensor"] = partial(_one_by_one, augment, singles)
-    ways["torchvision_pil"] = partial(_one_by_one, augment, pictures)
+    singles = {"tensor": list(images), "pil": [to_pil_image(image) for image in images]}
+    return over_torchvision(trivial, TrivialAugmentWide(), images, singles, repeats)
+
+
+def over_torchvision(
+    ours: ModuleType,
+    theirs: Callable[[Any], object],
+    images: Tensor,
+    singles: Mapping[str, list[Any]],
+    repeats: int,
+) -> dict[str, float | int | str]:
+    """Time an augmentation of ours on batches, and torchvision's on the same images one by one, in each form.
+
+    Args:
+        ours: a module with ``draw(n, generator)`` and ``apply(images, draws)``.
+        theirs: the transform of torchvision.
+        images: uint8 [n, 3, H, W].
+        singles: name of a form -> the images in it.
+        repeats: rounds that are timed.
+
+    Returns:
+        Medians of ``repeats`` in microseconds per image, and torchvision's times over ours at each batch size;
+        ``ratio`` is the smallest of them.
+    """
+    ways: dict[str, Callable[[int], object]] = {
+        f"ours_{size}": partial(_batched, ours, images, size) for size in _BATCHES
+    }
+    ways |= {f"torchvision_{form}": partial(_one_by_one, theirs, each) for form, each in singles.items()}
     with single_thread(), torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-        medians = {name: each.wall / n * 1e6 for name, each in interleaved(ways, repeats).items()}
-    ratios = {
-        f"{name}_over_{size}": round(medians[f"torchvision_{name}"] / medians[f"ours_{size}"], 1)
-        for name in ("tensor", "pil")
-        for size in _BATCHES
-    }
-    return {
-        "n": n,
-        "repeats": repeats,
-        "threads": 1,
-        "unit": "microseconds per image",
-        **{name: round(value, 2) for name, value in medians.items()},
-        **ratios,
-        "ratio": min(ratios.values()),
-    }
+        timed = interleaved(ways, repeats)
+    over = {f"{form}_over_{size}": (f"torchvision_{form}", f"ours_{size}") for form in singles for size in _BATCHES}
+    return per_image(timed, len(images), repeats, over)
 
 
 def digits(n: int) -> Tensor:
@@ -61,17 +73,17 @@ def digits(n: int) -> Tensor:
     return torch.nn.functional.pad(pixels, (2, 2, 2, 2)).repeat(1, 3, 1, 1)
 
 
-def _batched(images: Tensor, size: int, seed: int) -> None:
+def _batched(ours: ModuleType, images: Tensor, size: int, seed: int) -> None:
     source = generator(seed, "benchmark", "draws")
     for start in range(0, len(images), size):
         batch = images[start : start + size]
-        trivial.apply(batch, trivial.draw(len(batch), source))
+        ours.apply(batch, ours.draw(len(batch), source))
 
 
-def _one_by_one(augment: Callable[[Any], object], images: list[Any], seed: int) -> None:
+def _one_by_one(theirs: Callable[[Any], object], images: list[Any], seed: int) -> None:
     torch.manual_seed(seed)
     for image in images:
-        augment(image)
+        theirs(image)
 
 
 if __name__ == "__main__":

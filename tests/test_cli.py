@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,14 @@ def test_every_command_explains_its_options(name: str) -> None:
         (["check"], "missing option '--out'", "impasto check"),
         (["fetch", "--to"], "option '--to' requires an argument", "impasto fetch"),
         (["corrupt", "--seed", "-1"], "invalid value for '--seed': it must be", "impasto corrupt"),
+        (["corrupt", "--out", ""], "invalid value for '--out': it must be a path, not empty text", "impasto corrupt"),
+        (["corrupt", "--out=", "--name", "fog"], "invalid value for '--out': it must be a path", "impasto corrupt"),
+        (["corrupt", "--out", "a", "--images", ""], "invalid value for '--images': it must", "impasto corrupt"),
+        (["corrupt", "--gallery", ""], "invalid value for '--gallery': it must be a path", "impasto corrupt"),
+        (["corrupt", "--frost-bank", ""], "invalid value for '--frost-bank': it must be a path", "impasto corrupt"),
+        (["fetch", "cifar10-c", "--to", ""], "invalid value for '--to': it must be a path", "impasto fetch"),
+        (["preset", "smoke", "--params", ""], "invalid value for '--params': it must be a path", "impasto preset"),
+        (["check", "--out", ""], "invalid value for '--out': it must be a path", "impasto check"),
         (["corrupt", "--table", "x"], "invalid value for '--table': 'x' is not one of 'auto',", "impasto corrupt"),
     ],
 )
@@ -61,6 +70,11 @@ def test_a_wrong_call_is_told_in_one_line(words: list[str], told: str, place: st
     assert done.exit_code == 2 and done.stdout == ""
     assert done.stderr.startswith(f"error: {told}") and done.stderr.endswith(f" [{place}]. See `{place} --help`.\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_current_folder_is_a_path_and_other_text_may_be_empty(root: Path) -> None:
+    assert invoke("fetch", "", "--to", ".").exit_code == 0
+    assert "no-image/meta.json does not exist" in invoke("corrupt", "--out", ".", "--images", "no-image").stderr
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -85,6 +85,11 @@ def test_command_names_its_data_and_outputs(stage: str) -> None:
     assert paths == {folder(path, paths) for path in data | outs}
 
 
+def test_the_table_of_experiments_can_leave_out_every_dependency() -> None:
+    """`dvc exp show --drop '.*/.*'` drops the columns of checksums, and none of a parameter or a metric."""
+    assert all("/" in dep for entry in PIPELINE.values() for dep in entry.get("deps", []))
+
+
 def folder(path: str, named: set[str]) -> str:
     """The path itself, or the folder of it that the command names."""
     return next((name for name in named if path == name or path.startswith(f"{name}/")), path)

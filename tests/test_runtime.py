@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from impasto.cli import app
 from impasto.errors import ImpastoError
 from impasto.precision import autocast, resolve
 from impasto.runtime import device, has_bfloat16, runtime
@@ -23,20 +25,40 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "must"),
     [
-        ("IMPASTO_THREADS", "many"),
-        ("IMPASTO_THREADS", "-1"),
-        ("IMPASTO_SAVE_SECONDS", "0"),
-        ("IMPASTO_SAVE_SECONDS", "31"),
-        ("IMPASTO_QUIET", "perhaps"),
-        ("IMPASTO_LOG_MODEL", "always"),
+        ("IMPASTO_THREADS", "many", "be a whole number"),
+        ("IMPASTO_THREADS", "1.5", "be a whole number"),
+        ("IMPASTO_THREADS", "", "be a whole number"),
+        ("IMPASTO_THREADS", "-1", "be greater than or equal to 0"),
+        ("IMPASTO_THREADS", "9" * 30, "be less than or equal to 1024"),
+        ("IMPASTO_SAVE_SECONDS", "0", "be greater than 0"),
+        ("IMPASTO_SAVE_SECONDS", "31", "be less than or equal to 30"),
+        ("IMPASTO_SAVE_SECONDS", "soon", "be a number"),
+        ("IMPASTO_QUIET", "perhaps", "be true or false"),
+        ("IMPASTO_QUIET", "a\nb", "be true or false"),
+        ("IMPASTO_LOG_MODEL", "always", "be 'final' or 'never'"),
     ],
 )
-def test_bad_settings_name_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_a_bad_setting_is_one_line_of_every_command(
+    monkeypatch: pytest.MonkeyPatch, root: Path, name: str, value: str, must: str
+) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ImpastoError, match=rf"{name}='{value}': .*Correct or unset {name}"):
+    with pytest.raises(ImpastoError):
         runtime()
+    done = CliRunner().invoke(app, ["fetch"])  # it lists sets and works on nothing
+    told = f"error: {name}={value!r}: it must {must} [environment]. Correct or unset {name}.\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", told)
+
+
+def test_a_setting_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMPASTO_TEST_DATA", "somewhere")  # it is known
+    runtime()
+    runtime.cache_clear()
+    monkeypatch.setenv("IMPASTO_THREDS", "2")
+    with pytest.raises(ImpastoError) as caught:
+        runtime()
+    assert str(caught.value) == "there is no setting IMPASTO_THREDS [environment]. Did you mean 'IMPASTO_THREADS'?"
 
 
 def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from impasto.config.base import nearest, reason
 from impasto.errors import ImpastoError
 
 if TYPE_CHECKING:
     import torch
 
 
+PREFIX = "IMPASTO_"
+
+
 class Runtime(BaseSettings):
     """Settings that invalidate no result."""
 
-    model_config = SettingsConfigDict(env_prefix="IMPASTO_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    threads: int = Field(0, ge=0, description="CPU threads; 0 takes two, or one on a single core")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes two, or one on a single core")
     save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
     quiet: bool = Field(False, description="no progress output")
     log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")
@@ -33,16 +37,23 @@ def runtime() -> Runtime:
     """The settings of this process, read once.
 
     Raises:
-        ImpastoError: a variable holds a value that is not allowed.
+        ImpastoError: a variable holds a value that is not allowed, or there is no such setting.
     """
+    _refuse_unknown()
     try:
         return Runtime()  # type: ignore[call-arg]  # the environment gives the arguments
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"IMPASTO_{str(first['loc'][0]).upper()}"
-        raise ImpastoError(
-            f"{name}={first['input']!r}: {first['msg']}", where="environment", remedy=f"Correct or unset {name}."
-        ) from error
+        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
+        what = f"{name}={first['input']!r}: {reason(first)}"
+        raise ImpastoError(what, where="environment", remedy=f"Correct or unset {name}.") from None
+
+
+def _refuse_unknown() -> None:
+    known = [f"{PREFIX}{name.upper()}" for name in (*Runtime.model_fields, "test_data")]  # the last is the tests' own
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise ImpastoError(f"there is no setting {name}", where="environment", remedy=nearest(name, known))
 
 
 @cache

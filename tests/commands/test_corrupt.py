@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from impasto.cli import app
 from impasto.corrupted.stored import StoredSet
+from impasto.corruptions import frost_bank
 from impasto.corruptions.sets import C15, C19, C_BAR, NAMES
 from impasto.data.images import Images
 from tiny import pictures
@@ -20,8 +22,9 @@ from tiny import pictures
 
 @pytest.fixture(autouse=True)
 def clean(root: Path) -> None:
-    """A test set where the download stage writes it."""
+    """A test set where the download stage writes it; no folder of photographs that another test named."""
     Images(*pictures(5), ("a", "b", "c", "d"), "made here").save(root / "data" / "raw" / "test")
+    frost_bank.use(None)
 
 
 def invoke(*arguments: str) -> Any:
@@ -88,14 +91,31 @@ def test_a_set_with_frost_but_no_photographs(root: Path, monkeypatch: pytest.Mon
         (["--out", "data/raw/test", "--name", "fog"], "data/raw/test holds images.npy, which impasto did not write"),
         (["--out", "data/raw/test/meta.json", "--name", "fog"], "is a file"),
         (["--gallery", "a.png", "--name", "fogg"], "Did you mean 'fog'?"),
+        (["--gallery", "a.jpg", "--name", "fog"], "a.jpg has no name that ends in .png [--gallery]. Name it a.png."),
+        (["--gallery", "a", "--name", "fog"], "a has no name that ends in .png [--gallery]. Name it a.png."),
+        (["--gallery", "data/raw"], "data/raw is a folder [--gallery]. Name a file: data/raw/NAME.png."),
+        (["--gallery", ".."], ".. is a folder [--gallery]"),
+        (["--out", "set", "--name", "fog", "--frost-bank", "nowhere"], "cannot be read: No such file or directory"),
+        (["--out", "set", "--name", "fog", "--frost-bank", "data/raw/test"], "[data/raw/test/frost1.png]"),
+        (["--gallery", "a.png", "--name", "fog", "--frost-bank", "data/raw/test/meta.json"], "Not a directory"),
         (["--gallery", "a.png", "--image", "nothing.png"], "nothing.png does not exist"),
         (["--gallery", "a.png", "--image", "data/raw/test/meta.json"], "cannot be read as an image"),
     ],
 )
-def test_what_is_refused_is_one_line(words: list[str], told: str) -> None:
+def test_what_is_refused_is_one_line(root: Path, words: list[str], told: str) -> None:
     done = invoke(*words)
     assert done.exit_code == 2 and told in done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert sorted(path.name for path in root.iterdir()) == ["data"], "it is told before anything is written"
+
+
+def test_the_photographs_that_a_folder_holds_are_taken(root: Path) -> None:
+    shutil.copytree(frost_bank.find(), root / "photographs")
+    words = ["--name", "fog", "--severities", "1", "--frost-bank"]
+    assert invoke("--out", "set", *words, "photographs").exit_code == 0
+    (root / "photographs" / "frost3.png").write_bytes(b"")
+    done = invoke("--out", "other", *words, str(root / "photographs"))
+    assert done.exit_code == 2 and "frost3.png" in done.stderr and not (root / "other").exists()
 
 
 @pytest.mark.parametrize("words", [["--table", "tiny"], ["--layout", "zip"], ["--seed", "-1"], ["--size", "8"]])

@@ -47,6 +47,28 @@ def test_a_preset_applied_twice_changes_nothing_more(params: Path, preset: Path)
     assert apply(preset, params) == "" and params.read_text() == once
 
 
+def kept(path: Path) -> dict[str, list[str]]:
+    """Of every section, its blank lines and the comments on lines of their own, as they follow each other."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in path.read_text().splitlines():
+        if line[:1].isalpha():
+            section = line.split(":")[0]
+        elif not line.strip() or line.lstrip().startswith("#"):
+            found.setdefault(section, []).append(line)
+    return found
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_blank_lines_stay_and_the_defaults_give_the_file_back(params: Path, preset: Path) -> None:
+    before, said = params.read_bytes(), kept(params)
+    assert len(said) > 8
+    apply(preset, params)
+    assert kept(params) == said
+    apply(write(params.parent, before.decode()), params)
+    assert params.read_bytes() == before
+
+
 def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     before = params.read_bytes()
     assert apply(write(params.parent, "{}"), params) == ""
@@ -72,6 +94,8 @@ def test_one_leaf_is_one_line(params: Path, overlay: str, line: str) -> None:
 def test_lists_may_become_empty_or_longer(params: Path) -> None:
     apply(write(params.parent, "finetune: {stages: []}\nseeds: [0, 1, 2]\nevaluate: {corruptions: [fog]}"), params)
     tree = read_yaml(params)
+    assert params.read_text().splitlines()[4] == "seeds: [0, 1, 2]           # classifiers: one training run each"
+    assert "\n  stages: []               # unfreezing stages; an empty list" in params.read_text()
     assert (tree["finetune"]["stages"], tree["seeds"], tree["evaluate"]["corruptions"]) == ([], [0, 1, 2], ["fog"])
 
 

@@ -122,6 +122,103 @@ def test_a_set_made_of_other_images_is_refused(clean: tuple[Path, Images], tmp_p
         Official(Images.load(tmp_path / "other"), tmp_path / "c", ["contrast"], CPU)
 
 
+def save(folder: Path, pixels: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] = NAMES) -> Images:
+    Images(pixels, labels, classes, "made here").save(folder)
+    return Images.load(folder)
+
+
+def arrays(root: Path, pixels: np.ndarray, labels: np.ndarray, name: str = "contrast") -> None:
+    """A set of which nothing is known: five times the plain images."""
+    root.mkdir(parents=True)
+    np.save(root / f"{name}.npy", np.concatenate([pixels.transpose(0, 2, 3, 1)] * 5))
+    np.save(root / "labels.npy", np.tile(labels, 5))
+
+
+def others(images: Images) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Pixels and labels of other datasets."""
+    pixels, labels = np.array(images.pixels), images.labels
+    return {
+        "size": (pixels[:, :, :16, :16], labels),
+        "more classes": (pixels, np.arange(30) % 10),
+        "fewer classes": (pixels, np.arange(30) % 2),
+        "fewer images": (pixels[:20], labels[:20]),
+    }
+
+
+@pytest.mark.parametrize("kind", ["size", "more classes", "fewer classes", "fewer images"])
+def test_a_set_of_another_dataset_beside_the_wanted_one_is_passed_over(
+    clean: tuple[Path, Images], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    folder, images = clean
+    sets = tmp_path / "sets"
+    arrays(sets / "a-other", *others(images)[kind])  # first by name: it must not be the one that is read
+    regenerate(folder, sets / "mine", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    alone = Official(images, sets / "mine", ["contrast"], CPU)
+    capsys.readouterr()
+    beside = Official(images, sets, ["contrast"], CPU)
+    told = capsys.readouterr().err
+    file = "contrast.npy" if kind == "size" else "labels.npy"
+    assert told.startswith(f"passed over: {sets / 'a-other' / file} holds ") and told.count("\n") == 1
+    cell, rows = ("contrast", 1), slice(0, 30)
+    assert torch.equal(beside.batch(cell, rows), alone.batch(cell, rows)) and beside.source == alone.source
+    with pytest.raises(ImpastoError, match=r"no set under .* has fog \(passed over: .*a-other.*\)"):
+        Official(images, sets, ["contrast", "fog"], CPU)
+    with pytest.raises(ImpastoError, match=r"a-other/\w+.npy holds .*another dataset"):
+        Official(images, sets / "a-other", ["contrast"], CPU)
+
+
+def test_a_set_made_of_other_images_is_passed_over_beside_the_wanted_one(
+    clean: tuple[Path, Images], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, images = clean
+    save(tmp_path / "inverted", 255 - images.pixels, images.labels)
+    for source, out in ((tmp_path / "inverted", "a-other"), (folder, "mine")):
+        regenerate(source, tmp_path / "sets" / out, ["contrast"], plan(source, 0, "cifar", (1,), "npy"), CPU)
+    capsys.readouterr()
+    assert Official(images, tmp_path / "sets", ["contrast"], CPU).source.startswith("mine, ")
+    assert "a-other was made of other images" in capsys.readouterr().err
+
+
+def test_where_no_set_fits_each_one_is_named(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    _, images = clean
+    kinds = others(images)
+    arrays(tmp_path / "one", *kinds["size"])
+    with pytest.raises(ImpastoError, match=r"one/contrast.npy holds images of 16x16 px"):
+        Official(images, tmp_path, ["contrast"], CPU)
+    arrays(tmp_path / "two", *kinds["more classes"])
+    told = r"no set under .* is of the clean test images: .*one/contrast.npy holds .*; .*two/labels.npy holds "
+    with pytest.raises(ImpastoError, match=told):
+        Official(images, tmp_path, ["contrast"], CPU)
+
+
+@pytest.mark.parametrize("damage", ["checksum", "labels", "one array"])
+def test_a_damaged_set_of_this_dataset_is_not_passed_over(
+    clean: tuple[Path, Images], tmp_path: Path, damage: str
+) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "whole", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    if damage == "checksum":
+        regenerate(folder, tmp_path / "a", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+        content = bytearray((tmp_path / "a" / "contrast.npy").read_bytes())
+        content[-1] ^= 1
+        (tmp_path / "a" / "contrast.npy").write_bytes(content)
+    elif damage == "labels":
+        arrays(tmp_path / "a", np.array(images.pixels), np.where(np.arange(30) == 7, 0, images.labels))
+    else:
+        arrays(tmp_path / "a", np.array(images.pixels), images.labels)
+        np.save(tmp_path / "a" / "pixelate.npy", np.zeros((5 * 30, 16, 16, 3), np.uint8))
+    with pytest.raises(ImpastoError, match=r"/a/(contrast|labels|pixelate).npy "):
+        Official(images, tmp_path, ["contrast"], CPU)
+
+
+def test_class_folders_with_numbers_for_names_are_no_sets(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    _, images = clean
+    numbered = save(tmp_path / "clean", images.pixels, images.labels, ("0", "1", "2", "3"))
+    planned = plan(tmp_path / "clean", SEED, "cifar", (1, 2), "folders")
+    regenerate(tmp_path / "clean", tmp_path / "c", ["contrast"], planned, CPU)
+    assert Official(numbered, tmp_path / "c", ["contrast"], CPU).source.count("regenerated") == 1
+
+
 def test_means_of_what_is_measured() -> None:
     files = {"corrupted": "official", "root": "x"}
     choice = choose(evaluate(corruptions=["c"], c_bar=["ripple", "blue_noise_sample"], **files), 32)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import tarfile
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+
+from tiny import ROOT
 
 ARCHIVE = "cifar-10-subset.tar.gz"
 
@@ -32,6 +35,14 @@ def real_images() -> Tensor:
     labels = np.array(batch[b"labels"])
     rows = np.concatenate([np.flatnonzero(labels == label)[:20] for label in range(10)])
     return torch.from_numpy(np.asarray(batch[b"data"])[rows]).view(-1, 3, 32, 32)
+
+
+@pytest.fixture(scope="session")
+def claims() -> dict[str, tuple[int, float]]:
+    """The last column of docs/corruptions.md: the largest difference and the share of values that may differ."""
+    text = (ROOT / "docs" / "corruptions.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| [^|]+ \| (\d+)(?:; ([\d.]+) %)?(?:,[^|]*)? \|$", text, re.MULTILINE)
+    return {name: (int(most), round(float(share or 0) / 100, 9)) for name, most, share in rows}
 
 
 @pytest.fixture

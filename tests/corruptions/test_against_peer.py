@@ -78,6 +78,11 @@ def channels_last(draws: Tensor) -> Iterator[np.ndarray]:
     return iter(draws.permute(0, 2, 3, 1).contiguous().numpy())
 
 
+def test_the_documentation_claims_what_is_held_here(claims: dict[str, tuple[int, float]]) -> None:
+    held = dict.fromkeys(EXACT, 0.0) | WITHIN_ONE
+    assert {name: claims[name] for name in held} == {name: (int(share > 0), share) for name, share in held.items()}
+
+
 @pytest.mark.parametrize("severity", SEVERITIES)
 @pytest.mark.parametrize("name", EXACT)
 def test_deterministic_ones_are_equal(pictures: Tensor, name: str, severity: int) -> None:

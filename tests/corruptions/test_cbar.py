@@ -115,6 +115,11 @@ def both(name: str, images: Tensor, severity: float, seed: int = 0) -> tuple[np.
 SHARES = {"circular_motion_blur": 5e-4, "transverse_chromatic_abberation": 0.012}
 
 
+def test_the_documentation_claims_what_is_held_here(claims: dict[str, tuple[int, float]]) -> None:
+    held = {name: (int(name in SHARES), SHARES.get(name, 0.0)) for name in C_BAR15}
+    assert {name: claims[name] for name in held} == held
+
+
 def made(count: int, size: tuple[int, int]) -> Tensor:
     """Noise, but for a black, a white, a grey and a flat image and one of ramps."""
     batch = torch.randint(0, 256, (count, 3, *size), generator=torch.Generator().manual_seed(5), dtype=torch.uint8)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import io
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
 
 from impasto.config.all import check
 from impasto.config.base import flatten, nearest, read_yaml
+from impasto.config.overlay import overlay as overlaid
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Params, command
@@ -44,19 +43,13 @@ def apply(overlay: Path, params: Path) -> str:
     Raises:
         ImpastoError: the overlay has a key that the file lacks, or the result is invalid; nothing is written then.
     """
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)  # as params.yaml is laid out: other lines stay as they are
-    yaml.representer.add_representer(
-        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
     before = params.read_text(encoding="utf-8")
-    tree = yaml.load(before)
     read_yaml(overlay)  # tells faults
-    for leaf, value in flatten(yaml.load(overlay)):
-        _set(tree, leaf, value, overlay)
-    stream = io.StringIO()
-    yaml.dump(tree, stream)
-    after = stream.getvalue()
+    try:
+        after = overlaid(before, overlay.read_text(encoding="utf-8"))
+    except KeyError as error:
+        told = f"unknown key {error.args[0]!r}"
+        raise ImpastoError(told, where=str(overlay), remedy="Use the keys of params.yaml.") from None
     trial = params.with_name(f".{params.name}")
     write_text(trial, after)
     try:
@@ -72,15 +65,6 @@ def apply(overlay: Path, params: Path) -> str:
 def overrides(overlay: Path) -> list[str]:
     """An overlay as ``NAME=VALUE`` for the option -S of `dvc exp run`."""
     return [f"{leaf}={_plain(value)}" for leaf, value in flatten(read_yaml(overlay))]
-
-
-def _set(tree: Any, leaf: str, value: Any, overlay: Path) -> None:
-    *sections, name = leaf.split(".")
-    for section in sections:
-        tree = tree.get(section) if isinstance(tree, dict) else None
-    if not isinstance(tree, dict) or name not in tree:
-        raise ImpastoError(f"unknown key {leaf!r}", where=str(overlay), remedy="Use the keys of params.yaml.")
-    tree[name] = value
 
 
 def _title(path: Path) -> str:

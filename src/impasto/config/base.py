@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 #: What a value must be, by pydantic's name of the fault; the words of the others will do. Every tuple is an interval.
 _MUST = {
+    "bool_parsing": "be true or false",
     "bool_type": "be true or false",
+    "float_parsing": "be a number",
     "float_type": "be a number",
+    "int_from_float": "be a whole number",
+    "int_parsing": "be a whole number",
     "int_parsing_size": "be a smaller whole number",
     "int_type": "be a whole number",
     "list_type": "be a list",
@@ -163,7 +167,7 @@ def _explain(error: ValidationError, section: type[Section], path: Path) -> Impa
     if first["type"] == "missing":
         return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
     own = first["type"] == "value_error"  # raised by a section's validator, not by pydantic
-    why = str(first["ctx"]["error"]) if own else _reason(first)
+    why = str(first["ctx"]["error"]) if own else reason(first)
     what = why if own and isinstance(first["input"], dict) else f"{leaf} = {first['input']!r}: {why}"
     return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
 
@@ -178,7 +182,7 @@ def _whole(fault: ErrorDetails) -> ErrorDetails:
     return fault
 
 
-def _reason(fault: ErrorDetails) -> str:
+def reason(fault: ErrorDetails) -> str:
     """Why a value is refused, in the words of a person."""
     if must := _MUST.get(fault["type"]):
         return f"it must {must.format(**fault.get('ctx', {}))}"

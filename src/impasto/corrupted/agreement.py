@@ -13,17 +13,21 @@ from impasto.errors import ImpastoError
 from impasto.io import digest
 
 
+class MisfitError(ImpastoError):
+    """A corrupted set of other images than the clean ones; a damaged set of these is a plain ImpastoError."""
+
+
 def require_made_of(corrupted: StoredSet, images: Images) -> None:
     """See that a set that impasto made was made of these clean images; of others nothing is known.
 
     Raises:
-        ImpastoError: the manifest names other images.
+        MisfitError: the manifest names other images.
     """
     if corrupted.made and isinstance(images.pixels, np.memmap) and images.pixels.filename:
         folder = Path(images.pixels.filename).parent
         if corrupted.made.images != digest(folder / "images.npy", folder / "labels.npy"):
             told = f"{corrupted.root} was made of other images than those in {folder}"
-            raise ImpastoError(told, where=str(corrupted.root), remedy="Make the set of these with `impasto corrupt`.")
+            raise MisfitError(told, where=str(corrupted.root), remedy="Make the set of these with `impasto corrupt`.")
 
 
 def require_labels(corrupted: StoredSet, clean: np.ndarray) -> None:
@@ -54,6 +58,8 @@ def require_labels(corrupted: StoredSet, clean: np.ndarray) -> None:
 def require_alike(corrupted: StoredSet, labels: np.ndarray, classes: tuple[str, ...], size: tuple[int, int]) -> None:
     """See that scores on this set can stand beside those on a clean one, whatever the order of the images.
 
+    What the first corruption at the first severity holds tells whose set it is; what deviates later is damage.
+
     Args:
         corrupted: the set.
         labels: of the clean images, int64 [N].
@@ -61,25 +67,36 @@ def require_alike(corrupted: StoredSet, labels: np.ndarray, classes: tuple[str, 
         size: height and width of the clean images, px.
 
     Raises:
-        ImpastoError: another number of images in a class, other classes or another size; names the file.
+        MisfitError: the set is of images of another size, of other classes, or more or fewer of them; names the file.
+        ImpastoError: a class has another number of images, one corruption is unlike the others, or a file is damaged.
     """
     wanted = np.bincount(labels, minlength=len(classes))
+    fault: type[ImpastoError] = MisfitError
     for name in corrupted.names:
         for severity in corrupted.severities:
             found, own = corrupted.open(name, severity), corrupted.labels(name, severity)
             if found.shape[1:3] != size:
                 told = "holds images of {}x{} px, the clean set of {}x{}".format(*found.shape[1:3], *size)
-                raise _other(corrupted, name, severity, told)
+                raise _other(corrupted, name, severity, told, fault, corrupted.places[name].name)
             if isinstance(found, ImageFolder) and found.classes != classes:
                 lone = sorted(set(found.classes) ^ set(classes))[:1] or ["in another order"]
-                raise _other(corrupted, name, severity, f"holds other classes than the clean set: {lone[0]}")
+                raise _other(corrupted, name, severity, f"holds other classes than the clean set: {lone[0]}", fault)
             counts = np.bincount(own, minlength=len(classes))
             if len(counts) != len(wanted) or (counts != wanted).any():
                 place = int(np.flatnonzero(counts[: len(wanted)] != wanted)[0]) if len(counts) == len(wanted) else 0
                 told = f"holds {counts[place]} images of class {place}, the clean set {wanted[place]}"
-                raise _other(corrupted, name, severity, told)
+                same = len(own) == len(labels) and set(own) == set(labels)  # of this dataset, with wrong labels
+                raise _other(corrupted, name, severity, told, ImpastoError if same else fault)
+            fault = ImpastoError
 
 
-def _other(corrupted: StoredSet, name: str, severity: int, told: str) -> ImpastoError:
-    where = corrupted.places[name] / str(severity) if corrupted.layout == "folders" else corrupted.root / "labels.npy"
-    return ImpastoError(f"{where} {told}", where=str(corrupted.root), remedy="Is it the set of another dataset?")
+def _other(
+    corrupted: StoredSet,
+    name: str,
+    severity: int,
+    told: str,
+    fault: type[ImpastoError] = ImpastoError,
+    array: str = "labels.npy",
+) -> ImpastoError:
+    where = corrupted.places[name] / str(severity) if corrupted.layout == "folders" else corrupted.root / array
+    return fault(f"{where} {told}", where=str(corrupted.root), remedy="Is it the set of another dataset?")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.evaluate import Evaluate
-from impasto.corrupted.agreement import require_alike, require_made_of
+from impasto.corrupted.agreement import MisfitError, require_alike, require_made_of
 from impasto.corrupted.layout import holds_set
 from impasto.corrupted.stored import StoredSet
 from impasto.corruptions import frost_bank
@@ -21,6 +21,7 @@ from impasto.corruptions.tables import table_for
 from impasto.data.image_folder import ImageFolder
 from impasto.data.images import Images, read_rows, to_device
 from impasto.errors import ImpastoError
+from impasto.progress import notice
 from impasto.workspace import main_root
 
 #: A clean or corrupted test set: ("clean", 0) or (corruption, severity).
@@ -132,21 +133,23 @@ class Official:
 
     Args:
         images: the clean test set.
-        root: a set, or a folder of sets such as ``CIFAR-10-C`` and ``CIFAR-10-C-bar``.
+        root: a set, or a folder of sets such as ``CIFAR-10-C`` and ``CIFAR-10-C-bar``. Sets of other images that
+            stand beside them, such as ``CIFAR-100-C``, are passed over with a notice.
         names: the corruptions that are asked for.
         device: where batches are wanted.
 
     Raises:
-        ImpastoError: there is no set, a set has other classes or counts than the clean images, or a file is wrong.
+        ImpastoError: there is no set of the clean images, none of them has a corruption, or a file is wrong.
     """
 
     def __init__(self, images: Images, root: Path, names: Sequence[str], device: torch.device) -> None:
         self._images, self._device = images, device
-        self._sets = _sets(root)
-        for one in self._sets:
-            require_alike(one, images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
-            require_made_of(one, images)
-        _require(names, self._sets, root)
+        self._sets, others = _divide(_sets(root), images)
+        if not self._sets:
+            raise _none_fits(root, others)
+        _require(names, self._sets, root, others)
+        for reason in others:
+            notice(f"passed over: {reason.what}")
         self._opened: tuple[Cell, ImageFolder] | None = None
         self.source = "; ".join(f"{one.root.name}, {one.description}" for one in self._sets)
 
@@ -177,16 +180,42 @@ class Official:
         return next((one for one in self._sets if name in one.names), self._sets[0])
 
 
-def _require(names: Sequence[str], sets: list[StoredSet], root: Path) -> None:
+def _divide(sets: list[StoredSet], images: Images) -> tuple[list[StoredSet], list[MisfitError]]:
+    """The sets that are of these images, and why the others are not; a damaged one of these is an error."""
+    fitting, others = [], []
+    for one in sets:
+        try:
+            require_made_of(one, images)
+            require_alike(one, images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
+            fitting.append(one)
+        except MisfitError as reason:
+            others.append(reason)
+    return fitting, others
+
+
+def _none_fits(root: Path, others: list[MisfitError]) -> ImpastoError:
+    if len(others) == 1:
+        return others[0]
+    told = f"no set under {root} is of the clean test images: {_reasons(others)}"
+    remedy = "Name the sets of this dataset; get them with `impasto fetch`, or make them with `impasto corrupt`."
+    return ImpastoError(told, where="evaluate.root", remedy=remedy)
+
+
+def _reasons(others: list[MisfitError]) -> str:
+    return "; ".join(reason.what for reason in others)
+
+
+def _require(names: Sequence[str], sets: list[StoredSet], root: Path, others: list[MisfitError]) -> None:
     for name in names:
         if not any(name in one.names for one in sets):
             remedy = "Leave it out of evaluate.corruptions and evaluate.c_bar, or `impasto corrupt` a set that has it."
-            raise ImpastoError(f"no set under {root} has {name}", where="evaluate.root", remedy=remedy)
+            passed = f" (passed over: {_reasons(others)})" if others else ""
+            raise ImpastoError(f"no set under {root} has {name}{passed}", where="evaluate.root", remedy=remedy)
 
 
 def _sets(root: Path) -> list[StoredSet]:
-    places = [root, *sorted(path for path in root.glob("*") if path.is_dir())] if root.is_dir() else []
-    found = [StoredSet(path) for path in places if holds_set(path)]
+    beside = [root] if holds_set(root) else sorted(path for path in root.glob("*") if path.is_dir())
+    found = [StoredSet(path) for path in beside if holds_set(path)]
     if not found:
         remedy = "Get one with `impasto fetch`, or make one with `impasto corrupt`."
         raise ImpastoError(f"{root} holds no corrupted test set", where="evaluate.root", remedy=remedy)

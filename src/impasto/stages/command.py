@@ -20,6 +20,7 @@ from impasto.checkpoint import Resume, forget_finished
 from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
 from impasto.io import missing, read_json, write_record
+from impasto.runtime import runtime
 from impasto.stages.usage import OneLineCommand
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
@@ -118,6 +119,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
     @wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
+            runtime()  # a wrong variable is told before any work
             function(*args, **kwargs)
         except ImpastoError as error:
             print(f"error: {error}", file=sys.stderr)

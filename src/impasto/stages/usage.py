@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -31,9 +32,19 @@ def one_line(ctx: Any) -> Iterator[None]:
 
 
 class OneLineCommand(TyperCommand):
-    """A command whose usage errors take one line."""
+    """A command whose usage errors take one line, and which takes no empty text for a path."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the options and arguments."""
         with one_line(ctx):
-            return super().parse_args(ctx, args)
+            given = list(args)  # the parser uses up its own
+            rest = super().parse_args(ctx, args)
+            self._refuse_empty_paths(ctx, given)
+            return rest
+
+    def _refuse_empty_paths(self, ctx: Any, args: list[str]) -> None:
+        """`Path("")` is the current folder, which nobody means by an empty text: often it is an unset variable."""
+        words: dict[str, Any] = self.make_parser(ctx).parse_args(args=args)[0]
+        for parameter in self.get_params(ctx):
+            if words.get(parameter.name or "") == "" and isinstance(ctx.params.get(parameter.name), Path):
+                ctx.fail(f"Invalid value for {parameter.opts[0]!r}: it must be a path, not empty text")
