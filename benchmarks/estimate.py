@@ -42,7 +42,7 @@ ASSUMED = {
 _HALF = ASSUMED["bytes"]
 
 
-def measure() -> dict[str, Any]:
+def estimate() -> dict[str, Any]:
     """Seconds, TFLOP and GB of each paper preset, and what is assumed."""
     names = [f"{data}-{row}" for data in ("cifar10", "cifar100", "tiny-imagenet") for row in ("baseline", "ours")]
     return {"assumed": ASSUMED, "presets": {name: _preset(name) for name in names}}
@@ -128,4 +128,4 @@ def _stylising(side: int) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    write_json(OUT, measure())
+    write_json(OUT, estimate())
