@@ -107,5 +107,5 @@ class Feed:
         """The images uint8 [B, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
         places = plan.stylised[rows].nonzero()[:, 0]
         if len(places):
-            images[places.to(images.device, non_blocking=True)] = self.paintings.show(plan, places + rows.start)
+            images[places.to(images.device, non_blocking=True)] = self.paintings.show(places + rows.start)
         return images
