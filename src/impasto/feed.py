@@ -72,7 +72,8 @@ class Feed:
         )
         if not self.faithful:
             return plan
-        painted = PAINTED if self.augment.trivial else 1.0
+        rules = self.augment.trivial or self.augment.augmix != "none"
+        painted = PAINTED if rules else 1.0
         draws = faithful_draws(
             plan.synthetic, self.mix, styles=self.styles, seed=self.seed, epoch=epoch, painted=painted
         )

@@ -163,6 +163,24 @@ def test_a_stage_that_does_not_exist(words: list[str]) -> None:
     assert done.stderr.startswith("error: there is no stage ") and done.stderr.count("\n") == 1
 
 
+def test_more_interrupts_while_a_program_ends() -> None:
+    """What runs at exit, such as torch's own clean-up, would print a traceback for each."""
+    code = (
+        "import atexit, os, signal, time, typer\n"
+        "from impasto.stages.command import run\n"
+        "def last():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.05)\n"
+        "def stage():\n"
+        "    atexit.register(last)\n"
+        "    raise KeyboardInterrupt\n"
+        "run(__import__('impasto.stages.command', fromlist=['command']).command(stage))\n"
+    )
+    done = subprocess.run(heeding_interrupts(["-c", code]), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted: the same command goes on from the last saved point\n"
+
+
 def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
     """The import of a module stands still until the signal has come."""
     (tmp_path / "typer.py").write_text("import time; print('importing', flush=True); time.sleep(60)")
@@ -185,6 +203,17 @@ def test_a_stage_as_a_command(params: Path) -> None:
     assert Path("data/out.txt").read_bytes() == first, "the token is the same for every valid file"
     done = CliRunner().invoke(app, ["check", "--out", "params.yaml/out.txt"])
     assert done.exit_code == 2 and done.stderr.startswith("error: cannot write params.yaml/out.txt")
+
+
+def test_parameters_that_change_under_a_stage_are_told(pipeline: Path, record: Record) -> None:
+    """DVC would record the new value for what the old one made; a leaf of other stages may change."""
+    with stage("one", pipeline, pipeline.parent / "time.json"):
+        change(pipeline, lambda_s=0.125)
+    (pipeline.parent / "time.json").unlink()
+    told = r"seed, train\.averaging\.anneal changed while one ran"
+    with pytest.raises(ImpastoError, match=told), stage("one", pipeline, pipeline.parent / "time.json"):
+        change(pipeline, seed=5, train__averaging__anneal=4)
+    assert not (pipeline.parent / "time.json").exists()
 
 
 def test_a_stage_reads_what_it_tracks(pipeline: Path, record: Record) -> None:
