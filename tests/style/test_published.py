@@ -65,7 +65,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory, files: Path) -> Path:
 
 def parameters(method: str = "adain", encoder: str = "vgg19") -> Style:
     """What load_painter reads; reading anything else is an error."""
-    return Style.model_construct(method=method, encoder=encoder, upscale=32)
+    return Style.model_construct(method=method, encoder=encoder, upscale=32, faithful=False)
 
 
 def claim(monkeypatch: pytest.MonkeyPatch, name: str, file: Path) -> None:
