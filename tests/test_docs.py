@@ -150,6 +150,9 @@ def test_every_corruption_has_its_row_and_every_published_set_its_name() -> None
         assert f"| `{key}` | Zenodo record {record}" in CORRUPTIONS
 
 
-def test_pictures_and_links_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", CORRUPTIONS):
-        assert (ROOT / "docs" / target).exists(), target
+@pytest.mark.parametrize("file", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_pictures_and_links_exist(file: str) -> None:
+    page = ROOT / file
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()) if "://" not in target]
+    assert not [target for target in targets if not (page.parent / target).exists()]
+    assert targets or file == "docs/parameters.md", "pages link to modules, pictures or each other"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from typer.testing import CliRunner
 
 from impasto.cli import app
@@ -87,10 +88,19 @@ def test_threads_are_set_with_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
     assert calls == [1, 2]
 
 
-def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("there", "wanted"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool, wanted: str) -> None:
+    asked: list[str] = []
+
+    def empty(size: int, *, device: str) -> Tensor:
+        asked.append(device)
+        return torch.zeros(size)  # this machine may have no GPU to make one on
+
     monkeypatch.setenv("IMPASTO_DEVICE", "auto")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device() == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch, "empty", empty)
+    device()
+    assert asked == [wanted]
 
 
 @pytest.mark.parametrize(
