@@ -55,6 +55,7 @@ class Style(Section):
     def _published_parts(self) -> Self:
         """What is published was made for vgg19, and the faithful form for what is published."""
         decoder = self.decoder
+        adain = self.method == "adain"
         needs = (
             (self.bank == "published", "style.bank is published", "style.decoder.source published",
              decoder.source == "published"),
@@ -62,6 +63,8 @@ class Style(Section):
             (decoder.weights is not None, "style.decoder.weights is set", "style.decoder.source published",
              decoder.source == "published"),
             (self.encoder_weights is not None, "style.encoder_weights is set", "style.encoder vgg19", self._vgg19),
+            (self.faithful, "style.faithful is true", "style.method adain", adain),
+            (self.bank == "published", "style.bank is published", "style.method adain", adain),
             (self.faithful, "style.faithful is true", "style.decoder.source published", decoder.source == "published"),
             (self.faithful, "style.faithful is true", "style.refresh 1", self.refresh == 1),
             (self.faithful, "style.faithful is true", "style.count of 50 or more", self.count >= 50),
