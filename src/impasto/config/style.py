@@ -37,9 +37,11 @@ class Style(Section):
     root: str | None = Field(
         description="folder of style pictures, or file of published features, where null downloads them; else null"
     )
-    count: int = Field(ge=1, description="number of styles")
-    size: int = Field(ge=8, description="side of the style images, pixels")
-    min_std: float = Field(ge=0, le=0.25, description="least contrast of a style; flat styles erase the content")
+    count: int = Field(ge=1, description="number of styles; of published features the first so many")
+    size: int = Field(ge=8, description="side of the style images, pixels; published features have none")
+    min_std: float = Field(
+        ge=0, le=0.25, description="least contrast of a style; flat styles erase the content; not of published features"
+    )
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         description="network whose channel statistics are the style"
     )
