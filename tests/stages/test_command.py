@@ -317,6 +317,18 @@ def test_check_tells_files_and_networks_that_are_not_there(params: Path, leaves:
 
 
 @pytest.mark.usefixtures("record")
+def test_check_tells_that_frost_alone_leaves_nothing_for_c(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impasto.corruptions.frost_bank._PACKAGE", "a_package_that_is_not_installed")
+    (params.parent / "pictures").mkdir()
+    for corruptions, bank, code in (["frost"], None, 2), (["frost"], "pictures", 0), (["frost", "fog"], None, 0):
+        change(params, evaluate__corruptions=corruptions, evaluate__frost_bank=bank)
+        done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+        assert done.exit_code == code
+        told = "error: the photographs of frost are not on this machine [" if code else ""
+        assert done.stderr.startswith(told) and done.stderr.count("\n") == (1 if code else 0)
+
+
+@pytest.mark.usefixtures("record")
 def test_check_takes_what_will_come_and_what_is_there(params: Path) -> None:
     for leaves in (OWN | {"dataset__published": True}, OWN, TIMM | {"model__timm": "resnet18.a1_in1k"}):
         change(params, **leaves, finetune__stages=[])
