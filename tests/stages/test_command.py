@@ -155,7 +155,10 @@ def test_a_stage_called_in_a_wrong_way(words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
-@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"]])
+HELPERS = ["command", "usage", "classifier", "__main__", "__init__"]  # modules beside the stages
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"], *([each] for each in HELPERS)])
 def test_a_stage_that_does_not_exist(words: list[str]) -> None:
     run = [sys.executable, "-m", "impasto.stages", *words]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
@@ -174,6 +177,29 @@ def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30)[1] == ""
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "after"),
+    [("default_int_handler", "SIG_DFL", "default_int_handler"), ("SIG_IGN", "SIG_IGN", "SIG_IGN")],
+)
+def test_what_an_interrupt_does_while_a_stage_is_imported_and_while_it_runs(
+    tmp_path: Path, before: str, during: str, after: str
+) -> None:
+    """Imported it ends the process, running it is heard by the stage; whoever wants it ignored has it ignored."""
+    (tmp_path / "listening.py").write_text(
+        "import signal\nfrom impasto.stages.command import command, run\n"
+        "def told():\n    now = signal.getsignal(signal.SIGINT)\n"
+        "    print(getattr(now, 'name', None) or now.__name__)\n"
+        "told()\n@command\ndef listening() -> None:\n    told()\n"
+    )
+    code = (
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{before}); import impasto.stages; "
+        f"impasto.stages.__path__.append({str(tmp_path)!r}); from impasto.stages.__main__ import main; "
+        "sys.argv = ['stages', 'listening']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [during, after]
 
 
 @pytest.mark.usefixtures("record")
