@@ -39,6 +39,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IMPASTO_QUIET", "perhaps", "be true or false"),
         ("IMPASTO_QUIET", "a\nb", "be true or false"),
         ("IMPASTO_LOG_MODEL", "always", "be 'final' or 'never'"),
+        *(("IMPASTO_DEVICE", name, "be auto, cpu, cuda or cuda:N") for name in ("meta", "mps", "xla:0", "cuda:", "")),
     ],
 )
 def test_a_bad_setting_is_one_line_of_every_command(

@@ -155,7 +155,10 @@ def test_a_stage_called_in_a_wrong_way(words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
-@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"]])
+HELPERS = ["command", "usage", "classifier", "__main__", "__init__"]  # modules beside the stages
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"], *([each] for each in HELPERS)])
 def test_a_stage_that_does_not_exist(words: list[str]) -> None:
     run = [sys.executable, "-m", "impasto.stages", *words]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
@@ -192,6 +195,29 @@ def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=30)[1] == ""
     assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "after"),
+    [("default_int_handler", "SIG_DFL", "default_int_handler"), ("SIG_IGN", "SIG_IGN", "SIG_IGN")],
+)
+def test_what_an_interrupt_does_while_a_stage_is_imported_and_while_it_runs(
+    tmp_path: Path, before: str, during: str, after: str
+) -> None:
+    """Imported it ends the process, running it is heard by the stage; whoever wants it ignored has it ignored."""
+    (tmp_path / "listening.py").write_text(
+        "import signal\nfrom impasto.stages.command import command, run\n"
+        "def told():\n    now = signal.getsignal(signal.SIGINT)\n"
+        "    print(getattr(now, 'name', None) or now.__name__)\n"
+        "told()\n@command\ndef listening() -> None:\n    told()\n"
+    )
+    code = (
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{before}); import impasto.stages; "
+        f"impasto.stages.__path__.append({str(tmp_path)!r}); from impasto.stages.__main__ import main; "
+        "sys.argv = ['stages', 'listening']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [during, after]
 
 
 @pytest.mark.usefixtures("record")
@@ -343,6 +369,18 @@ def test_check_tells_files_and_networks_that_are_not_there(params: Path, leaves:
     change(params, **leaves, finetune__stages=[])
     done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
     assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("record")
+def test_check_tells_that_frost_alone_leaves_nothing_for_c(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impasto.corruptions.frost_bank._PACKAGE", "a_package_that_is_not_installed")
+    (params.parent / "pictures").mkdir()
+    for corruptions, bank, code in (["frost"], None, 2), (["frost"], "pictures", 0), (["frost", "fog"], None, 0):
+        change(params, evaluate__corruptions=corruptions, evaluate__frost_bank=bank)
+        done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+        assert done.exit_code == code
+        told = "error: the photographs of frost are not on this machine [" if code else ""
+        assert done.stderr.startswith(told) and done.stderr.count("\n") == (1 if code else 0)
 
 
 @pytest.mark.usefixtures("record")
