@@ -21,6 +21,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from impasto.commands.preset import overrides
+from impasto.config.presets import read_overlay
 from impasto.io import write_csv, write_json
 from impasto.metrics import over_seeds
 
@@ -59,7 +60,7 @@ def settings(arm: str) -> list[str]:
     ImageNet-C's severities, three of them: on digits CIFAR-C's are so mild that every arm is near its clean accuracy.
     """
     seeds = "[" + ",".join(map(str, SEEDS)) + "]"
-    leaves = [*overrides(Path("presets") / f"arm-{arm}.yaml"), f"seeds={seeds}", "finetune.stages=[]"]
+    leaves = [*overrides(read_overlay(Path("presets") / f"arm-{arm}.yaml")), f"seeds={seeds}", "finetune.stages=[]"]
     leaves += ["evaluate.severities=[1,3,5]", "evaluate.table=imagenet", "evaluate.bootstrap=100"]
     return [word for leaf in leaves for word in ("-S", leaf)]
 

@@ -19,6 +19,7 @@ NAMES = (
     "stylise",
     "frechet_curve",
     "epoch",
+    "reference_epoch",
     "select_pool",
     "corruptions",
     "cbar",

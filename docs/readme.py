@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from results import results
+
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
 LABELS = {
@@ -23,6 +25,7 @@ LABELS = {
 }  # fmt: skip
 
 
+ARMS = ("refresh_1", "refresh_0.1")
 TABLES = {"cifar": "CIFAR-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C, harder than CIFAR-C above"}
 
 
@@ -110,6 +113,7 @@ def benchmarks() -> str:
         ("the Fréchet curve in one pass, over 11 passes (CPU time)", f"{found['frechet_curve']['ratio_cpu']:.1f}x"),
         ("an epoch with NST + TA over a baseline epoch, everything painted anew", f"{epoch['refresh_1_ratio']:.2f}x"),
         ("the same, a tenth painted anew", f"{epoch['refresh_0.1_ratio']:.2f}x"),
+        *beyond_the_network(found),
         *corruption_ratios(found),
     ]
     if pool:  # it writes 3 GB, and may be left out
@@ -121,6 +125,21 @@ def benchmarks() -> str:
     return (
         "\n".join([*head, *(f"| {a} | {b} |" for a, b in rows)]) + f"\n\nMedians, one thread, on {cores} shared cores."
     )
+
+
+def beyond_the_network(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """Rows on a DataLoader pipeline and on VGG-19, as far as they were measured."""
+    rows = []
+    if peer := found.get("reference_epoch"):
+        label = (
+            "what an epoch costs beyond the network: a torchvision DataLoader that stylises batches of 50, over ours"
+        )
+        rows.append((f"{label} (CPU time): refresh 1, 0.1", ", ".join(times_as(peer[f"{a}_ratio"]) for a in ARMS)))
+    if vgg := found["stylise"].get("vgg19"):
+        ratios = [vgg["224 px"][f"ratio_{precision}"] for precision in ("fp32", "bf16")]
+        label = "stylising with VGG-19 at 224 px, cached, over encoding anew in fp32: fp32, bf16"
+        rows.append((label, ", ".join(f"{ratio:.2f}x" for ratio in ratios)))
+    return rows
 
 
 def corruption_ratios(found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -147,6 +166,30 @@ def corruption_ratios(found: dict[str, Any]) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def estimate() -> str:
+    """Time and memory of the paper presets on one H100, as counted."""
+    found = load("estimate.json")
+    head = [
+        "preset", "images", "stylised", "TFLOP: training, stylising", "GB moved: likewise",
+        "s an epoch: training + stylising", "h, all epochs", "GB held: images, training, stylising",
+    ]  # fmt: skip
+    rows = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, one in found["presets"].items():
+        cells = [name, f"{one['images']:,}", f"{one['stylised']:,}"]
+        cells += [f"{one['training_tflop']:,.0f}, {one['stylising_tflop']:,.0f}"]
+        cells += [f"{one['training_gb_moved']:,}, {one['stylising_gb_moved']:,}"]
+        cells += [f"{one['training_s']} + {one['stylising_s']} = {one['epoch_s']}", f"{one['hours_of_run']}"]
+        cells += [", ".join(f"{one[f'memory_{part}_gb']:.1f}" for part in ("images", "training", "stylising"))]
+        rows.append(f"| {' | '.join(cells)} |")
+    a = found["assumed"]
+    return "\n".join(rows) + (
+        f"\n\nAssumed: an H100 SXM of {a['tflops']} TFLOP/s in half precision and {a['terabytes_per_second']} TB/s, of "
+        f"which {100 * a['reached']:.0f} % are reached; the longer of computing and moving counts. A saved activation "
+        f"of training is passed over {a['passes']} times, {a['bytes']} bytes a number. A GPU stylises {a['chunk']} "
+        "images at once."
+    )
 
 
 def speed() -> str:
@@ -236,6 +279,8 @@ def span(interval: list[float], sign: bool = False) -> str:
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks},
     "docs/corruptions.md": {"speed": speed},
+    "docs/results.md": {"results": results},
+    "docs/performance.md": {"estimate": estimate},
 }
 
 

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import yaml
 from PIL import Image
 
 from impasto.commands.preset import apply
+from impasto.config.base import flatten
 from tiny import ROOT
 
 #: Parameters with which every stage takes a few seconds at most.
@@ -40,5 +42,4 @@ def furnish(root: Path, overlay: str) -> None:
                 0, 256, 3
             )
             Image.fromarray(pixels).save(root / "pictures_of" / kind / f"{number}.png")
-    (root / "small.yaml").write_text(f"# small\n{overlay}")
-    apply(root / "small.yaml", root / "params.yaml")
+    apply(dict(flatten(yaml.safe_load(overlay))), root / "params.yaml", "small")

@@ -78,7 +78,7 @@ def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str,
     )
     plan = found.plan(config.epochs)
     found.paintings.paint(plan)
-    shown = found.paintings.show(plan, plan.stylised.nonzero()[:, 0])
+    shown = found.paintings.show(plan.stylised.nonzero()[:, 0])
     return {"history": history, "state": network.state_dict(), "paintings": shown}
 
 

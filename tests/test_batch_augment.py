@@ -62,6 +62,20 @@ def test_input_noise_comes_after_mixing() -> None:
     assert torch.equal(logits, model(expected)) and not torch.equal(expected, images())
 
 
+@pytest.mark.parametrize(("side", "limits"), [(32, pnorm_noise.SMALL), (33, pnorm_noise.LARGE)])
+def test_input_noise_is_drawn_for_groups_of_8_and_is_stronger_above_32_px(
+    side: int, limits: pnorm_noise.Limits
+) -> None:
+    grey = torch.full((20, 3, side, side), 0.5)
+    noisy = BatchAugment(augment(noise=True), network(), SEED, "fp32")._with_noise(grey, PLACE)
+    source = generator(SEED, "pnorm-noise", *PLACE)
+    draws = pnorm_noise.draw(20, (side, side), limits=limits, group=8, generator=source)
+    assert torch.equal(noisy, pnorm_noise.apply(grey, draws, pnorm_noise.sources(CPU, SEED, *PLACE)))
+    assert len(set(zip(*(column.tolist() for column in draws[6:]), strict=True))) == 3, (
+        "a rectangle for each of 8, 8, 4"
+    )
+
+
 def test_noise2net_acts_on_a_share_before_all_else() -> None:
     model = network().eval()
     logits, _ = act(model, deepaugment={"share": 0.5, "size": 48})

@@ -49,7 +49,7 @@ def test_every_command_explains_its_options(name: str) -> None:
         (["--whatever"], "no such option: --whatever", "impasto"),
         (["preset", "--whatever"], "no such option: --whatever", "impasto preset"),
         (["train", "--whatever"], "no such option: --whatever", "impasto train"),
-        (["preset", "a", "b"], "got unexpected extra argument", "impasto preset"),
+        (["schema", "a", "b"], "got unexpected extra argument", "impasto schema"),
         (["gate"], "missing argument 'base'", "impasto gate"),
         (["check"], "missing option '--out'", "impasto check"),
         (["fetch", "--to"], "option '--to' requires an argument", "impasto fetch"),

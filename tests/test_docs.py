@@ -52,7 +52,14 @@ def test_the_parameter_reference_is_fresh() -> None:
     assert (ROOT / "docs" / "parameters.md").read_text() == document(ROOT / "params.yaml"), "run `make docs`"
 
 
-@pytest.mark.parametrize(("file", "begin"), [("README.md", "result -->\n|"), ("docs/corruptions.md", "speed -->\n")])
+@pytest.mark.parametrize(
+    ("file", "begin"),
+    [
+        ("README.md", "result -->\n|"),
+        ("docs/corruptions.md", "speed -->\n"),
+        ("docs/results.md", "results -->\n**"),
+    ],
+)
 def test_the_numbers_in_the_text_are_those_of_the_metrics(
     readme: ModuleType, monkeypatch: pytest.MonkeyPatch, file: str, begin: str
 ) -> None:
@@ -143,6 +150,9 @@ def test_every_corruption_has_its_row_and_every_published_set_its_name() -> None
         assert f"| `{key}` | Zenodo record {record}" in CORRUPTIONS
 
 
-def test_pictures_and_links_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", CORRUPTIONS):
-        assert (ROOT / "docs" / target).exists(), target
+@pytest.mark.parametrize("file", ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_pictures_and_links_exist(file: str) -> None:
+    page = ROOT / file
+    targets = [target for target in re.findall(r"\]\(([^)#\s]+)", page.read_text()) if "://" not in target]
+    assert not [target for target in targets if not (page.parent / target).exists()]
+    assert targets or file == "docs/parameters.md", "pages link to modules, pictures or each other"

@@ -15,6 +15,7 @@ from impasto.errors import ImpastoError
 from impasto.feed import Feed
 from impasto.mix import Plan
 from impasto.rng import generator
+from impasto.style.stylize import UNPAINTED
 from tiny import CPU, SIZE, augment, feed, mix, pictures, stylise
 
 EVERYTHING = {"flip": True, "crop": 2, "trivial": True, "erase": 0.5}
@@ -53,6 +54,20 @@ def test_batches_equal_images_composed_by_hand(changes: dict[str, object], combi
         plan, batches = found.epoch(epoch)
         images = torch.cat([part for part, _ in batches])
         assert torch.equal(images, torch.stack(by_hand(found, plan, epoch)))
+
+
+@pytest.mark.parametrize(
+    ("rules", "painted"),
+    [({"trivial": True}, 95), ({"trivial": False, "augmix": "all"}, 95), ({"trivial": False}, 100)],
+)
+def test_faithful_leaves_5_percent_unpainted_where_there_are_rules(rules: dict[str, object], painted: int) -> None:
+    """Of two groups of 50 originals; how many of one is chance, 47 or 48, so that 94 to 96 of 100 are painted."""
+    found = feed(n=100, synthetic=0, mixed=mix(lambda_=0.0, lambda_o=1.0), augmented=augment(**rules))
+    assert (found.plan(0).style != UNPAINTED).all(), "the papers' text paints what it stylises"
+    found.faithful, found.styles = True, 50
+    for epoch in range(3):
+        plan = found.plan(epoch)
+        assert plan.stylised.all() and abs(int((plan.style != UNPAINTED).sum()) - painted) <= (painted < 100)
 
 
 def test_labels_belong_to_the_images() -> None:

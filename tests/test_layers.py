@@ -14,7 +14,7 @@ LAYERS = [
     ("data.images", "data.decode", "data.stream", "data.remote", "data.checked", "data.archive", "data.image_folder",
      "data.members", "data.pickled", "data.pinned", "data.origin", "data.weights",
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",
-     "corrupted.agreement", "corrupted.make", "corrupted.write",
+     "corrupted.agreement", "corrupted.make", "corrupted.write", "slots",
      "gallery", "corruptions", "augment", "models", "losses", "metrics", "averaging", "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),

@@ -18,6 +18,7 @@ from impasto.paintings import Paintings, gather
 from tiny import CPU, mix, stream, stylise
 
 N, M = 60, 30
+FEW = 35 * 3 * 16 * 16  # bytes of 35 paintings; an epoch shows about 20 of 90
 
 
 class Easel:
@@ -60,7 +61,7 @@ def test_refresh_1_repaints_all_that_is_shown(streams: tuple[Stream, Stream]) ->
         where = places(drawn)
         assert paintings.repainted == len(where) == sum(easel.calls)
         assert max(easel.calls) <= 16
-        assert torch.equal(paintings.show(drawn, where), direct(streams, drawn, where))
+        assert torch.equal(paintings.show(where), direct(streams, drawn, where))
         easel.calls.clear()
 
 
@@ -79,7 +80,7 @@ def test_paintings_are_those_of_the_plan_that_was_due_last(streams: tuple[Stream
             if name not in kept or drawn.fresh[where] < refresh:
                 kept[name] = direct(streams, drawn, where[None])[0]
                 due += 1
-            assert torch.equal(paintings.show(drawn, where[None])[0], kept[name])
+            assert torch.equal(paintings.show(where[None])[0], kept[name])
         assert paintings.repainted == due == sum(easel.calls)
         easel.calls.clear()
     assert due < len(places(drawn)), "by now some are kept"
@@ -92,22 +93,64 @@ def test_two_copies_of_a_row_have_two_paintings(streams: tuple[Stream, Stream]) 
     row = int(drawn.row[drawn.synthetic & (drawn.copy == 1)][0])
     twice = (drawn.synthetic & (drawn.row == row)).nonzero()[:, 0]
     assert len(twice) == 2
-    assert torch.equal(paintings.show(drawn, twice), direct(streams, drawn, twice))
-    assert not torch.equal(*paintings.show(drawn, twice))
+    assert torch.equal(paintings.show(twice), direct(streams, drawn, twice))
+    assert not torch.equal(*paintings.show(twice))
 
 
 def test_originals_and_synthetic_images_do_not_share_paintings(streams: tuple[Stream, Stream]) -> None:
     drawn = plan(0, lambda_o=1.0, lambda_s=1.0)
     paintings = Paintings(stylise, streams, 0.5, CPU)
     paintings.paint(drawn)
-    assert torch.equal(paintings.show(drawn, torch.arange(N)), direct(streams, drawn, torch.arange(N)))
+    assert torch.equal(paintings.show(torch.arange(N)), direct(streams, drawn, torch.arange(N)))
+
+
+def test_a_full_bank_forgets_and_stays_as_large_as_it_may_be(streams: tuple[Stream, Stream]) -> None:
+    """A dictionary in the order of arrival as the reference: the first that the epoch does not show make room."""
+    refresh, limit = 0.3, 35
+    paintings = Paintings(stylise, streams, refresh, CPU, limit=FEW)
+    slots: list[tuple[bool, int, int]] = []
+    kept: dict[tuple[bool, int, int], Tensor] = {}
+    at, forgotten = 0, 0
+    for epoch in range(12):
+        drawn = plan(epoch, lambda_=0.7)
+        paintings.paint(drawn)
+        where = places(drawn)
+        triples = zip(
+            drawn.synthetic[where].tolist(), drawn.row[where].tolist(), drawn.copy[where].tolist(), strict=True
+        )
+        names = list(triples)
+        present = set(slots)
+        for name, place in zip(names, where, strict=True):
+            if name not in present:
+                if len(slots) < limit:
+                    slots.append(name)
+                else:
+                    while slots[at % limit] in names:
+                        at += 1
+                    del kept[slots[at % limit]]
+                    slots[at % limit], at, forgotten = name, at + 1, forgotten + 1
+            if name not in present or drawn.fresh[place] < refresh:
+                kept[name] = direct(streams, drawn, place[None])[0]
+        assert torch.equal(paintings.show(where), torch.stack([kept[name] for name in names]))
+        assert len(paintings.state()["owner"]) == len(slots) <= limit
+    assert forgotten > 35, "the ring has gone round"
+
+
+def test_a_bank_smaller_than_an_epoch_grows_to_what_the_epoch_shows(streams: tuple[Stream, Stream]) -> None:
+    paintings = Paintings(stylise, streams, 0.5, CPU, limit=0)
+    for epoch, share in enumerate((0.2, 1.0, 0.5)):
+        drawn = plan(epoch, lambda_o=share, lambda_s=share)
+        paintings.paint(drawn)
+        where = places(drawn)
+        assert paintings.show(where).shape[0] == len(where) and (epoch or paintings.repainted == len(where))
+    assert len(paintings.state()["owner"]) == N
 
 
 def test_no_style_at_all(streams: tuple[Stream, Stream]) -> None:
     paintings = Paintings(stylise, streams, 0.5, CPU)
     drawn = plan(0, lambda_o=0.0, lambda_s=0.0)
     paintings.paint(drawn)
-    assert paintings.repainted == 0 and paintings.show(drawn, places(drawn)).shape == (0, 3, 16, 16)
+    assert paintings.repainted == 0 and paintings.show(places(drawn)).shape == (0, 3, 16, 16)
 
 
 def shown(paintings: Paintings, epochs: range, keep: Callable[[int], bool], resume: Resume) -> list[Tensor]:
@@ -116,7 +159,7 @@ def shown(paintings: Paintings, epochs: range, keep: Callable[[int], bool], resu
     for epoch in epochs:
         drawn = plan(epoch, lambda_=0.7)
         paintings.paint(drawn)
-        found.append(paintings.show(drawn, places(drawn)))
+        found.append(paintings.show(places(drawn)))
         if keep(epoch):
             resume.save(paintings.state())
             paintings.settle()
@@ -124,25 +167,30 @@ def shown(paintings: Paintings, epochs: range, keep: Callable[[int], bool], resu
 
 
 @pytest.mark.parametrize("filed", [True, False], ids=["file", "no-file"])
-@pytest.mark.parametrize("refresh", [0.2, 1.0])
+@pytest.mark.parametrize(("refresh", "limit"), [(0.2, 1 << 30), (0.2, FEW), (1.0, 1 << 30)])
 @pytest.mark.parametrize("killed", [2, 3, 4, 5, 6, 7])
 def test_interrupted_equals_uninterrupted(
-    streams: tuple[Stream, Stream], root: Path, refresh: float, killed: int, filed: bool
+    streams: tuple[Stream, Stream], root: Path, refresh: float, limit: int, killed: int, filed: bool
 ) -> None:
     """Saved after epochs 1 and 4; what was painted after the last save must not be seen by the run that goes on."""
     file = root / "paintings.npy" if filed else None
     never = Resume("never")
-    whole = shown(Paintings(stylise, streams, refresh, CPU), range(9), lambda epoch: False, never)
+    whole = shown(Paintings(stylise, streams, refresh, CPU, limit=limit), range(9), lambda epoch: False, never)
     resume, saved = Resume("test"), (1, 4)
-    shown(Paintings(stylise, streams, refresh, CPU, file), range(killed), lambda epoch: epoch in saved, resume)
+    shown(
+        Paintings(stylise, streams, refresh, CPU, file, limit=limit),
+        range(killed),
+        lambda epoch: epoch in saved,
+        resume,
+    )
 
     state = resume.load()
     assert state is not None
-    again = Paintings(stylise, streams, refresh, CPU, file)
+    again = Paintings(stylise, streams, refresh, CPU, file, limit=limit)
     again.restore(state)
-    first = max(epoch for epoch in saved if epoch < killed) + 1
-    rest = shown(again, range(first, 9), lambda epoch: epoch % 3 == 0, resume)
-    assert all(torch.equal(a, b) for a, b in zip(whole[first:], rest, strict=True))
+    start = max(epoch for epoch in saved if epoch < killed) + 1
+    rest = shown(again, range(start, 9), lambda epoch: epoch % 3 == 0, resume)
+    assert all(torch.equal(a, b) for a, b in zip(whole[start:], rest, strict=True))
 
 
 @pytest.mark.parametrize("written", [0, 3, 1000])
@@ -173,7 +221,7 @@ def test_a_file_of_a_run_that_saved_nothing_is_not_believed(streams: tuple[Strea
     np.save(file, np.full((5, 3, 16, 16), 77, np.uint8))
     paintings, drawn = Paintings(stylise, streams, 0.2, CPU, file), plan(0)
     paintings.paint(drawn)
-    assert torch.equal(paintings.show(drawn, places(drawn)), direct(streams, drawn, places(drawn)))
+    assert torch.equal(paintings.show(places(drawn)), direct(streams, drawn, places(drawn)))
 
 
 def test_a_saved_state_holds_only_what_the_file_lacks(streams: tuple[Stream, Stream], root: Path) -> None:
@@ -181,7 +229,7 @@ def test_a_saved_state_holds_only_what_the_file_lacks(streams: tuple[Stream, Str
     shown(paintings, range(4), lambda epoch: True, Resume("test"))
     assert len(paintings.state()["slots"]) == 0
     paintings.paint(plan(4))
-    assert len(paintings.state()["slots"]) == paintings.repainted < int(paintings.painted.sum())
+    assert len(paintings.state()["slots"]) == paintings.repainted < len(paintings.state()["owner"])
 
 
 def test_refresh_1_keeps_nothing_on_disk(streams: tuple[Stream, Stream], root: Path) -> None:
@@ -204,5 +252,5 @@ def test_what_is_shown_can_be_overwritten(streams: tuple[Stream, Stream]) -> Non
     paintings, drawn = Paintings(stylise, streams, 0.5, CPU), plan(0)
     paintings.paint(drawn)
     where = places(drawn)
-    paintings.show(drawn, where).zero_()
-    assert torch.equal(paintings.show(drawn, where), direct(streams, drawn, where))
+    paintings.show(where).zero_()
+    assert torch.equal(paintings.show(where), direct(streams, drawn, where))

@@ -49,7 +49,7 @@ RERUNS = {
     "style": "style",
     "style.method": "fid train",
     "style.refresh": "train",
-    "style.faithful": "train",
+    "style.faithful": "fid train",
     "balance": "train",
     "augment": "train",
     "model": "train",

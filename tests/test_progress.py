@@ -71,3 +71,8 @@ def test_a_bar_ends_with_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     next(steps)
     steps.close()  # type: ignore[attr-defined]
     assert terminal.getvalue().rstrip().endswith("\x1b[?25h")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(8, "8 s"), (99.4, "99 s"), (101, "0:01:41"), (38864.2, "10:47:44")])
+def test_long_durations_are_told_in_hours(seconds: float, text: str) -> None:
+    assert progress._duration(seconds) == text

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 from typer.testing import CliRunner
 
 from impasto.cli import app
@@ -40,6 +41,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IMPASTO_QUIET", "perhaps", "be true or false"),
         ("IMPASTO_QUIET", "a\nb", "be true or false"),
         ("IMPASTO_LOG_MODEL", "always", "be 'final' or 'never'"),
+        *(("IMPASTO_DEVICE", name, "be auto, cpu, cuda or cuda:N") for name in ("meta", "mps", "xla:0", "cuda:", "")),
     ],
 )
 def test_a_bad_setting_is_one_line_of_every_command(
@@ -94,10 +96,19 @@ def test_threads_are_set_with_the_device(monkeypatch: pytest.MonkeyPatch) -> Non
         assert calls.pop() == threads
 
 
-def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("there", "wanted"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool, wanted: str) -> None:
+    asked: list[str] = []
+
+    def empty(size: int, *, device: str) -> Tensor:
+        asked.append(device)
+        return torch.zeros(size)  # this machine may have no GPU to make one on
+
     monkeypatch.setenv("IMPASTO_DEVICE", "auto")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert device() == CPU
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    monkeypatch.setattr(torch, "empty", empty)
+    device()
+    assert asked == [wanted]
 
 
 @pytest.mark.parametrize(

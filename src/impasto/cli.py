@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from impasto.stages.usage import OneLineCommand, one_line
+from impasto.stages.usage import OneLineCommand, one_line, start
 
 #: Command -> (module, one line of help). The stages come in the order of the pipeline.
 COMMANDS = {
@@ -92,4 +92,4 @@ def callback(
 
 def main() -> None:
     """Entry point of the ``impasto`` command."""
-    app()
+    start(app)

@@ -73,7 +73,8 @@ class Feed:
         )
         if not self.faithful:
             return plan
-        painted = PAINTED if self.augment.trivial else 1.0
+        rules = self.augment.trivial or self.augment.augmix != "none"
+        painted = PAINTED if rules else 1.0
         draws = faithful_draws(
             plan.synthetic, self.mix, styles=self.styles, seed=self.seed, epoch=epoch, painted=painted
         )
@@ -115,5 +116,5 @@ class Feed:
         """The images uint8 [b, 3, H, W] with those of the bank in the places that are stylised; overwritten."""
         places = plan.stylised[rows].nonzero()[:, 0]
         if len(places):
-            images[places.to(images.device, non_blocking=True)] = self.paintings.show(plan, rows[places])
+            images[places.to(images.device, non_blocking=True)] = self.paintings.show(rows[places])
         return images

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 from impasto.runtime import first, runtime
 
@@ -56,5 +57,10 @@ def _lines(total: int, label: str, unit: str, start: int) -> Iterator[int]:
         now = time.monotonic()
         if now - last >= _EVERY or step + 1 == total:
             last, speed = now, (step + 1 - start) / max(now - begun, 1e-9)
-            eta = (total - step - 1) / speed
-            print(f"{label}: {step + 1}/{total} {unit}, {speed:.2f} {unit}/s, ETA {eta:.0f} s", file=sys.stderr)
+            eta = _duration((total - step - 1) / speed)
+            print(f"{label}: {step + 1}/{total} {unit}, {speed:.2f} {unit}/s, ETA {eta}", file=sys.stderr)
+
+
+def _duration(seconds: float) -> str:
+    """``42 s``, and from 100 s on as hours, minutes and seconds."""
+    return f"{seconds:.0f} s" if seconds < 100 else str(timedelta(seconds=round(seconds)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from impasto.config.base import nearest, reason
@@ -31,6 +32,14 @@ class Runtime(BaseSettings):
     save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
     quiet: bool = Field(False, description="no progress output")
     log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")
+
+    @field_validator("device")
+    @classmethod
+    def _supported(cls, name: str) -> str:
+        """Others that torch knows, as meta or mps, lack something that a stage needs."""
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]+)?", name):
+            raise ValueError("it must be auto, cpu, cuda or cuda:N")
+        return name
 
 
 @cache

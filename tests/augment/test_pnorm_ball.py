@@ -7,14 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from impasto.augment import pnorm_ball, words
+from impasto.augment import pnorm_ball
 from impasto.rng import generator, numpy_generator
 
 P = [0.5, 1.0, 2.0]
 
 
 def sphere(p: float, n: int, d: int) -> np.ndarray:
-    return pnorm_ball.sphere(p, words.long(n, d, generator(0, "ball"))).double().numpy()
+    points = pnorm_ball.sphere(p, [d] * n, torch.zeros(n), generator(1, "ball"))
+    return points.view(n, d).double().numpy()
 
 
 @pytest.mark.parametrize("p", P)
@@ -54,12 +55,37 @@ def test_signs_are_fair_and_independent_of_magnitudes_and_neighbours(p: float) -
     assert stats.ks_2samp(points[points > 0], -points[points < 0]).pvalue > 0.001
 
 
-def test_extreme_words_give_finite_points() -> None:
-    ends = torch.tensor([0, -1, 2**63 - 1, -(2**63), 1, 2**31, -(2**31)])
-    for p in P:
-        assert pnorm_ball.sphere(p, ends.view(1, -1)).isfinite().all()
+@pytest.mark.parametrize("p", P)
+def test_a_part_of_a_point_has_the_law_of_that_part(p: float) -> None:
+    """Against whole points in 7 dimensions, of which 2 and 4 coordinates are looked at; the rest is one Gamma."""
+    n, d = 6000, 7
+    whole, rest = sphere(p, n, d), numpy_generator(3, "rest").gamma(np.array([[5.0], [3.0]]) / p, size=(2, n))
+    lengths = [2, 4] * n
+    points = pnorm_ball.sphere(p, lengths, torch.from_numpy(rest.T.ravel().copy()).float(), generator(4, "ball"))
+    parts = points.double().split(lengths)
+    for length, some in ((2, parts[::2]), (4, parts[1::2])):
+        ours = torch.stack(some).numpy()
+        for direction in (np.eye(length)[0], np.eye(length)[-1], np.ones(length)):
+            assert stats.ks_2samp(ours @ direction, whole[:, :length] @ direction).pvalue > 0.001
+        sums = ((np.abs(each) ** p).sum(1) for each in (ours, whole[:, :length]))
+        assert stats.ks_2samp(*sums).pvalue > 0.001
+        assert stats.kstest((np.abs(ours) ** p).sum(1), stats.beta(length / p, (d - length) / p).cdf).pvalue > 0.001
+
+
+@pytest.mark.parametrize("p", P)
+def test_two_calls_give_the_points_of_one(p: float) -> None:
+    lengths, rest, source = [5, 40, 16, 3], torch.arange(4.0), generator(5, "ball")
+    together = pnorm_ball.sphere(p, lengths, rest, generator(5, "ball"))
+    parts = [pnorm_ball.sphere(p, lengths[some], rest[some], source) for some in (slice(0, 1), slice(1, 4))]
+    assert torch.equal(torch.cat(parts), together)
+
+
+def test_extreme_words_give_finite_gamma_variables() -> None:
+    ends = torch.tensor([0, -1, 2**31 - 1, -(2**31), 1], dtype=torch.int32)
+    uniform = pnorm_ball._uniform(ends)
+    assert uniform.min() > 0 and uniform.max() <= 1 and (uniform.min() ** 2).log().isfinite()
 
 
 def test_other_norms_are_refused() -> None:
     with pytest.raises(ValueError, match="p is 3"):
-        pnorm_ball.sphere(3, torch.zeros(1, 2, dtype=torch.int64))
+        pnorm_ball.sphere(3, [2], torch.zeros(1), generator(1, "ball"))

@@ -13,10 +13,16 @@ from impasto.cli import app
 from impasto.commands.preset import apply, overrides
 from impasto.config.all import check
 from impasto.config.base import flatten, read_yaml
+from impasto.config.presets import read_overlay
 from impasto.errors import ImpastoError
 from tiny import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+def lay(overlay: Path, params: Path) -> str:
+    """Apply the overlay of a file."""
+    return apply(read_overlay(overlay), params, overlay.name)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -32,7 +38,7 @@ def comments(path: Path) -> list[str]:
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_every_preset_is_valid_and_complete(params: Path, preset: Path) -> None:
     before, said = dict(flatten(read_yaml(params))), comments(params)
-    apply(preset, params)
+    lay(preset, params)
     check(params)
     wanted = dict(flatten(read_yaml(preset)))
     assert dict(flatten(read_yaml(params))) == before | wanted
@@ -42,9 +48,9 @@ def test_every_preset_is_valid_and_complete(params: Path, preset: Path) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_applied_twice_changes_nothing_more(params: Path, preset: Path) -> None:
-    apply(preset, params)
+    lay(preset, params)
     once = params.read_text()
-    assert apply(preset, params) == "" and params.read_text() == once
+    assert lay(preset, params) == "" and params.read_text() == once
 
 
 def kept(path: Path) -> dict[str, list[str]]:
@@ -63,15 +69,15 @@ def kept(path: Path) -> dict[str, list[str]]:
 def test_blank_lines_stay_and_the_defaults_give_the_file_back(params: Path, preset: Path) -> None:
     before, said = params.read_bytes(), kept(params)
     assert len(said) > 8
-    apply(preset, params)
+    lay(preset, params)
     assert kept(params) == said
-    apply(write(params.parent, before.decode()), params)
+    lay(write(params.parent, before.decode()), params)
     assert params.read_bytes() == before
 
 
 def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     before = params.read_bytes()
-    assert apply(write(params.parent, "{}"), params) == ""
+    assert lay(write(params.parent, "{}"), params) == ""
     assert params.read_bytes() == before
 
 
@@ -86,13 +92,13 @@ def test_a_preset_without_leaves_changes_no_byte(params: Path) -> None:
     ],
 )
 def test_one_leaf_is_one_line(params: Path, overlay: str, line: str) -> None:
-    difference = apply(write(params.parent, overlay), params).splitlines()
+    difference = lay(write(params.parent, overlay), params).splitlines()
     assert [part[0] for part in difference] == ["-", "+", "@", "-", "+"]
     assert difference[4].startswith(f"+{line}")
 
 
 def test_lists_may_become_empty_or_longer(params: Path) -> None:
-    apply(write(params.parent, "finetune: {stages: []}\nseeds: [0, 1, 2]\nevaluate: {corruptions: [fog]}"), params)
+    lay(write(params.parent, "finetune: {stages: []}\nseeds: [0, 1, 2]\nevaluate: {corruptions: [fog]}"), params)
     tree = read_yaml(params)
     assert params.read_text().splitlines()[4] == "seeds: [0, 1, 2]           # classifiers: one training run each"
     assert "\n  stages: []               # unfreezing stages; an empty list" in params.read_text()
@@ -117,7 +123,7 @@ def test_lists_may_become_empty_or_longer(params: Path) -> None:
 def test_a_wrong_preset_changes_nothing(params: Path, overlay: str, message: str) -> None:
     before = params.read_bytes()
     with pytest.raises(ImpastoError) as caught:
-        apply(write(params.parent, overlay), params)
+        lay(write(params.parent, overlay), params)
     assert message in str(caught.value) and "overlay.yaml" in str(caught.value)
     assert params.read_bytes() == before
     assert sorted(path.name for path in params.parent.iterdir()) == ["overlay.yaml", "params.yaml"]
@@ -141,7 +147,7 @@ def invoke(*arguments: str) -> Any:
 def test_listing() -> None:
     done = invoke()
     assert done.exit_code == 0
-    assert [line.split(maxsplit=1) for line in done.stdout.splitlines()] == [
+    assert [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]] == [
         ["more-style", "Much more style"],
         ["untitled"],
     ]
@@ -165,7 +171,7 @@ def test_a_preset_that_is_not_there(params: Path) -> None:
 def test_options_for_dvc(params: Path) -> None:
     before = params.read_bytes()
     done = invoke("more-style", "--options")
-    assert done.stdout == "-S 'lambda_s=0.9' -S 'seeds=[0,1]' -S 'dataset.root=null'\n"
+    assert done.stdout == "dvc exp run -S 'lambda_s=0.9' -S 'seeds=[0,1]' -S 'dataset.root=null'\n"
     assert params.read_bytes() == before
 
 
@@ -177,8 +183,8 @@ def test_dvc_reads_the_options_as_the_preset(params: Path, preset: Path | None) 
     file = preset or write(params.parent, "finetune: {stages: []}\nalpha_o: [0.0, 1.0]\nseeds: [3]\n")
     twin = params.with_name("twin.yaml")
     twin.write_bytes(params.read_bytes())
-    apply(file, twin)
-    apply_overrides(str(params), overrides(file))
+    lay(file, twin)
+    apply_overrides(str(params), overrides(read_overlay(file)))
     assert read_yaml(params) == read_yaml(twin)
     check(params)
 

@@ -41,6 +41,7 @@ def read(text: str) -> Any:
         ("a: 2", "a: 1         # the first", "a: 2         # the first"),
         ("a: 123456789012", "a: 1         # the first", "a: 123456789012  # the first"),
         ("a:", "a: 1         # the first", "a: null      # the first"),
+        ("a: {0: 1, 20: 2}", "a: 1         # the first", "a: {0: 1, 20: 2}  # the first"),
         ("a: 'x, [y]'", "a: 1         # the first", 'a: "x, [y]"  # the first'),
         ("b: {c: []}", "  c: [1, 2]  # two", "  c: []      # two"),
         ("b:\n  c:\n    - 3\n    - 4", "  c: [1, 2]  # two", "  c: [3, 4]  # two"),

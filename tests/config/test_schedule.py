@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from impasto.commands.preset import apply, overrides
 from impasto.config.base import flatten, load, pick, read_yaml
 from impasto.config.mix import Mix
+from impasto.config.presets import read_overlay
 from impasto.config.schedule import Schedule, at, values
 from tiny import change, mix
 
@@ -71,8 +72,8 @@ def test_a_policy_is_a_preset(params: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
     first.write_text("# a policy\nlambda: {0: 0.5, 9: 0.25}\nlambda_s:\n  0: 0.2\n  4: 0.35\n  8: 0.1\n")
     second.write_text("lambda_s: {0: 0.6}\n")
-    apply(first, params)
+    apply(read_overlay(first), params, "first")
     assert str(load(params, Mix).lambda_s) == "{0: 0.2, 4: 0.35, 8: 0.1}" and load(params, Mix).at(9).lambda_ == 0.25
-    apply(second, params)
+    apply(read_overlay(second), params, "second")
     assert str(load(params, Mix).lambda_s) == "{0: 0.6}"
-    assert overrides(first) == ["lambda={0:0.5,9:0.25}", "lambda_s={0:0.2,4:0.35,8:0.1}"]
+    assert overrides(read_overlay(first)) == ["lambda={0:0.5,9:0.25}", "lambda_s={0:0.2,4:0.35,8:0.1}"]

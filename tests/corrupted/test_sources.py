@@ -207,8 +207,67 @@ def test_a_damaged_set_of_this_dataset_is_not_passed_over(
     else:
         arrays(tmp_path / "a", np.array(images.pixels), images.labels)
         np.save(tmp_path / "a" / "pixelate.npy", np.zeros((5 * 30, 16, 16, 3), np.uint8))
+    asked = ["contrast", "pixelate"] if damage == "one array" else ["contrast"]
     with pytest.raises(ImpastoError, match=r"/a/(contrast|labels|pixelate).npy "):
+        Official(images, tmp_path, asked, CPU)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("kind", ["published", "made", "size", "more classes", "folders"])
+def test_a_damaged_set_of_another_dataset_is_passed_over_too(
+    clean: tuple[Path, Images], tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Whose set it is, is known before its arrays are opened or hashed."""
+    folder, images = clean
+    sets, foreign = tmp_path / "sets", tmp_path / "sets" / ("CIFAR-100-C" if kind == "published" else "a-other")
+    source, layout = tmp_path / "source", "folders" if kind == "folders" else "npy"
+    if kind in {"made", "folders"}:
+        save(source, 255 - images.pixels, images.labels, ("n1", "n2", "n3", "n4"))
+        regenerate(source, foreign, ["contrast"], plan(source, 0, "cifar", (1,), layout), CPU)
+    else:
+        arrays(foreign, *others(images).get(kind, (np.array(images.pixels), images.labels)))
+    if kind == "folders":
+        (foreign / "impasto.json").unlink()
+    cut(min((foreign / "contrast" / "1" / "n1").iterdir()) if kind == "folders" else foreign / "contrast.npy")
+    regenerate(folder, sets / "mine", ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    capsys.readouterr()
+    assert Official(images, sets, ["contrast"], CPU).source.startswith("mine, ")
+    told = capsys.readouterr().err
+    assert told.startswith(f"passed over: {foreign}") and told.count("\n") == 1
+
+
+def test_only_the_corruptions_that_are_asked_for_are_opened(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    regenerate(folder, tmp_path / "c", ["contrast", "pixelate"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    cut(tmp_path / "c" / "pixelate.npy")
+    assert Official(images, tmp_path, ["contrast"], CPU).labels(("contrast", 1)).shape == (30,)
+    with pytest.raises(ImpastoError, match=r"pixelate.npy has [\d,]+ bytes, expected"):
+        Official(images, tmp_path, ["contrast", "pixelate"], CPU)
+
+
+def test_a_corruption_in_two_sets_is_refused(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    folder, images = clean
+    for seed, name in enumerate(("one", "two")):
+        regenerate(folder, tmp_path / name, ["contrast"], plan(folder, seed, "cifar", (1,), "npy"), CPU)
+    with pytest.raises(ImpastoError, match=r"contrast is in .*/one and in .*/two .*evaluate.root"):
         Official(images, tmp_path, ["contrast"], CPU)
+    assert Official(images, tmp_path / "two", ["contrast"], CPU).source.startswith("two, ")
+
+
+def test_sets_of_different_corruptions_stand_beside_each_other(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    """-C and -C-bar; the source names those that are read."""
+    folder, images = clean
+    for name, corruption in (("X-C", "contrast"), ("X-C-bar", "lines")):
+        regenerate(folder, tmp_path / name, [corruption], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    made = Generated(images, evaluate(), CPU)
+    both = Official(images, tmp_path, ["contrast", "lines"], CPU)
+    for cell in (("contrast", 1), ("lines", 1)):
+        assert torch.equal(both.batch(cell, slice(0, 30)), made.batch(cell, slice(0, 30)))
+    assert [part.split(",")[0] for part in both.source.split("; ")] == ["X-C", "X-C-bar"]
+    assert Official(images, tmp_path, ["lines"], CPU).source.startswith("X-C-bar, ")
 
 
 def test_class_folders_with_numbers_for_names_are_no_sets(clean: tuple[Path, Images], tmp_path: Path) -> None:

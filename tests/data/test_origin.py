@@ -13,8 +13,10 @@ import pytest
 from file_server import Web, serve
 from impasto.data import remote
 from impasto.data.origin import FOLDER, Published, identify, obtain
+from impasto.data.pinned import pin_of
 from impasto.data.remote import Remote
 from impasto.errors import ImpastoError
+from impasto.io import read_json
 
 BODY = bytes(range(256)) * 9000  # more than two reads
 SHA256 = hashlib.sha256(BODY).hexdigest()
@@ -96,3 +98,19 @@ def test_another_file_in_the_place_of_the_published_one_is_refused(root: Path, w
     with pytest.raises(ImpastoError, match=rf"git blob {blob(BODY[:-1])}.*git blob {blob(BODY)} was published"):
         obtain(published(web=web, path="/bad", git_blob=blob(BODY)))
     assert obtain(published(web=web, path="/bad"))[1].published is None  # nothing is known of it
+
+
+def test_a_downloaded_file_of_which_no_digest_is_known_is_pinned(root: Path, web: Web) -> None:
+    path, origin = obtain(published(web=web))
+    assert read_json(pin_of(path)) == {"size": len(BODY), "sha256": SHA256} and origin.published is None
+    assert obtain(published(web=web)) == (path, origin)
+    path.write_bytes(BODY[:-1] + b"x")
+    with pytest.raises(ImpastoError, match=rf"weights.pth has sha256 .*weights.pth.pin.json says .* sha256 {SHA256}"):
+        obtain(published(web=web))
+
+
+def test_neither_a_named_file_nor_one_of_a_known_digest_is_pinned(root: Path, web: Web) -> None:
+    (root / "mine.pth").write_bytes(b"mine")
+    obtain(published(), Path("mine.pth"))
+    obtain(published(web=web, git_blob=blob(BODY)))
+    assert not list(root.rglob("*.pin.json"))

@@ -137,12 +137,15 @@ def test_an_unknown_network(timm: str, remedy: str) -> None:
         network(timm)
 
 
-def test_weights_are_looked_for_in_the_main_workspace(
-    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["w.pth", "~/home.pth"])
+def test_weights_are_looked_for_in_the_main_workspace_or_at_home(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """A queued experiment runs in a copy of it, which does not have the file."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
     state = network().timm.network.state_dict()
-    torch.save(state, root / "w.pth")
+    torch.save(state, (home if "~" in path else root) / Path(path).name)
     monkeypatch.chdir(tmp_path_factory.mktemp("copy"))
-    found = network(weights="w.pth").timm.network.state_dict()
+    found = network(weights=path).timm.network.state_dict()
     assert all(torch.equal(found[name], tensor) for name, tensor in state.items())

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import save_file
+from timm import models as timm_models
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision import models as torchvision
@@ -86,6 +87,15 @@ def test_nothing_in_a_file_is_executed(tmp_path: Path) -> None:
     with pytest.raises(ImpastoError, match="cannot be read"):
         read_weights(path)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_timm_is_told_to_execute_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trap above is also safe by the default of newer versions of timm; older ones that we allow execute it."""
+    told: list[dict[str, Any]] = []
+    real = timm_models.load_state_dict
+    monkeypatch.setattr(timm_models, "load_state_dict", lambda *a, **k: (told.append(k), real(*a, **k))[1])
+    assert read_weights(write(tmp_path / "a.pth", state())).keys() == state().keys()
+    assert told == [{"weights_only": True}]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

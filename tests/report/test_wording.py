@@ -22,6 +22,9 @@ DEFAULT = {
     "style.bank": "procedural", "balance.strength": 0.0, "augment.trivial": True, "model.depth": 10, "model.width": 2,
     "train.epochs": 30,
 }  # fmt: skip
+FAITHFUL = {
+    "style__faithful": True, "style__decoder__source": "published", "style__encoder": "vgg19", "style__refresh": 1.0,
+}  # fmt: skip
 
 
 def told(tmp_path: Path, **changes: Any) -> str:
@@ -68,7 +71,19 @@ def test_default_recipe(tmp_path: Path) -> None:
         ({"style__bank": "folder"}, "one of 400 collected styles"),
         ({"balance__strength": 1.0}, "classes drawn equally often, TrivialAugment"),
         ({"balance__strength": 0.5}, "class balance 0.5,"),
-        ({"augment__trivial": False}, "no TrivialAugment"),
+        ({"augment__trivial": False}, "no TrivialAugment, 30 epochs"),
+        ({"augment__trivial": False, "augment__augmix": "all"}, "procedural styles, AugMix, 30 epochs"),
+        ({"augment__trivial": False, "augment__augmix": "official"}, ", AugMix of its official operations, 30"),
+        ({"augment__trivial": False, "augment__augmix": "noisymix"}, "official operations and colour, 30 epochs"),
+        ({"augment__erase": 0.3}, "TrivialAugment, 30 % of images erased in part, 30 epochs"),
+        ({"augment__deepaugment__share": 0.5}, "TrivialAugment, 50 % of each batch through Noise2Net, 30 epochs"),
+        ({"augment__mixup": 0.5, "augment__cutmix": 0.25}, ", Mixup of 50 % of batches, CutMix of 25 % of batches, 30"),
+        ({"augment__noise": True}, "TrivialAugment, patched p-norm noise, 30 epochs"),
+        ({"augment__noise": True, "augment__feature_noise": True}, "patched p-norm noise, feature noise, 30 epochs"),
+        ({"train__consistency": 12.0}, "TrivialAugment, consistency of three views, 30 epochs"),
+        (FAITHFUL, "one of 400 procedural styles as in the code of Siedel et al., TrivialAugment"),
+        (FAITHFUL | {"lambda": 0.0, "lambda_o": 0.0}, "none of them stylised, TrivialAugment"),
+        (FAITHFUL | {"style__method": "colour"}, "recoloured after one of 400 procedural styles, TrivialAugment"),
         ({"finetune__stages": [], "train__epochs": 1}, "1 epoch; seed 0."),
         ({"seeds": [0, 1, 2]}, "; seeds 0, 1 and 2."),
         ({"dataset__name": "folder", "dataset__root": "/data/plants/"}, "3,500 images of plants"),

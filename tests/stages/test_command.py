@@ -155,12 +155,33 @@ def test_a_stage_called_in_a_wrong_way(words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
-@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"]])
+HELPERS = ["command", "usage", "classifier", "__main__", "__init__"]  # modules beside the stages
+
+
+@pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"], *([each] for each in HELPERS)])
 def test_a_stage_that_does_not_exist(words: list[str]) -> None:
     run = [sys.executable, "-m", "impasto.stages", *words]
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no stage ") and done.stderr.count("\n") == 1
+
+
+def test_more_interrupts_while_a_program_ends() -> None:
+    """What runs at exit, such as torch's own clean-up, would print a traceback for each."""
+    code = (
+        "import atexit, os, signal, time, typer\n"
+        "from impasto.stages.command import run\n"
+        "def last():\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(0.05)\n"
+        "def stage():\n"
+        "    atexit.register(last)\n"
+        "    raise KeyboardInterrupt\n"
+        "run(__import__('impasto.stages.command', fromlist=['command']).command(stage))\n"
+    )
+    done = subprocess.run(heeding_interrupts(["-c", code]), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "interrupted: the same command goes on from the last saved point\n"
 
 
 def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
@@ -176,6 +197,29 @@ def test_an_interrupt_while_a_stage_is_being_imported(tmp_path: Path) -> None:
     assert process.returncode == -signal.SIGINT
 
 
+@pytest.mark.parametrize(
+    ("before", "during", "after"),
+    [("default_int_handler", "SIG_DFL", "default_int_handler"), ("SIG_IGN", "SIG_IGN", "SIG_IGN")],
+)
+def test_what_an_interrupt_does_while_a_stage_is_imported_and_while_it_runs(
+    tmp_path: Path, before: str, during: str, after: str
+) -> None:
+    """Imported it ends the process, running it is heard by the stage; whoever wants it ignored has it ignored."""
+    (tmp_path / "listening.py").write_text(
+        "import signal\nfrom impasto.stages.command import command, run\n"
+        "def told():\n    now = signal.getsignal(signal.SIGINT)\n"
+        "    print(getattr(now, 'name', None) or now.__name__)\n"
+        "told()\n@command\ndef listening() -> None:\n    told()\n"
+    )
+    code = (
+        f"import signal, sys; signal.signal(signal.SIGINT, signal.{before}); import impasto.stages; "
+        f"impasto.stages.__path__.append({str(tmp_path)!r}); from impasto.stages.__main__ import main; "
+        "sys.argv = ['stages', 'listening']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [during, after]
+
+
 @pytest.mark.usefixtures("record")
 def test_a_stage_as_a_command(params: Path) -> None:
     assert CliRunner().invoke(app, ["check", "--out", "data/out.txt"]).exit_code == 0
@@ -185,6 +229,17 @@ def test_a_stage_as_a_command(params: Path) -> None:
     assert Path("data/out.txt").read_bytes() == first, "the token is the same for every valid file"
     done = CliRunner().invoke(app, ["check", "--out", "params.yaml/out.txt"])
     assert done.exit_code == 2 and done.stderr.startswith("error: cannot write params.yaml/out.txt")
+
+
+def test_parameters_that_change_under_a_stage_are_told(pipeline: Path, record: Record) -> None:
+    """DVC would record the new value for what the old one made; a leaf of other stages may change."""
+    with stage("one", pipeline, pipeline.parent / "time.json"):
+        change(pipeline, lambda_s=0.125)
+    (pipeline.parent / "time.json").unlink()
+    told = r"seed, train\.averaging\.anneal changed while one ran"
+    with pytest.raises(ImpastoError, match=told), stage("one", pipeline, pipeline.parent / "time.json"):
+        change(pipeline, seed=5, train__averaging__anneal=4)
+    assert not (pipeline.parent / "time.json").exists()
 
 
 def test_a_stage_reads_what_it_tracks(pipeline: Path, record: Record) -> None:
@@ -314,6 +369,18 @@ def test_check_tells_files_and_networks_that_are_not_there(params: Path, leaves:
     change(params, **leaves, finetune__stages=[])
     done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
     assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("record")
+def test_check_tells_that_frost_alone_leaves_nothing_for_c(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impasto.corruptions.frost_bank._PACKAGE", "a_package_that_is_not_installed")
+    (params.parent / "pictures").mkdir()
+    for corruptions, bank, code in (["frost"], None, 2), (["frost"], "pictures", 0), (["frost", "fog"], None, 0):
+        change(params, evaluate__corruptions=corruptions, evaluate__frost_bank=bank)
+        done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+        assert done.exit_code == code
+        told = "error: the photographs of frost are not on this machine [" if code else ""
+        assert done.stderr.startswith(told) and done.stderr.count("\n") == (1 if code else 0)
 
 
 @pytest.mark.usefixtures("record")

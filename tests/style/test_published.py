@@ -65,7 +65,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory, files: Path) -> Path:
 
 def parameters(method: str = "adain", encoder: str = "vgg19") -> Style:
     """What load_painter reads; reading anything else is an error."""
-    return Style.model_construct(method=method, encoder=encoder, upscale=32)
+    return Style.model_construct(method=method, encoder=encoder, upscale=32, faithful=False)
 
 
 def claim(monkeypatch: pytest.MonkeyPatch, name: str, file: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_bank_of_another_encoder_is_refused(converted: Path) -> None:
 def test_features_are_reduced_to_their_moments(tmp_path: Path, dtype: str) -> None:
     maps = np.random.default_rng(0).normal(1, 2, (35, 512, 3, 5)).astype(dtype)  # more than two chunks
     write_npy(tmp_path / "features.npy", maps)
-    bank = bank_of_features(tmp_path / "features.npy")
+    bank = bank_of_features(tmp_path / "features.npy", 35)
     wide = maps.astype(np.float64)
     np.testing.assert_allclose(bank.mean, wide.mean((2, 3)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(bank.std, np.sqrt(wide.var((2, 3), ddof=1) + 1e-5), rtol=1e-4, atol=1e-5)
@@ -168,7 +168,7 @@ def test_features_are_reduced_to_their_moments(tmp_path: Path, dtype: str) -> No
 def test_features_give_the_bank_that_their_pictures_give(tmp_path: Path, converted: Path) -> None:
     encoder, styles = load_encoder(converted / ENCODER_FILE, 32), pictures(4, 32, seed=3)
     write_npy(tmp_path / "features.npy", encoder.levels(styles.float() / 255)[-1].numpy())
-    bank, origin = published_bank(tmp_path / "features.npy")
+    bank, origin = published_bank(tmp_path / "features.npy", 4)
     expected = encode_styles(styles, encoder)
     torch.testing.assert_close(bank.mean, expected.mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(bank.std, expected.std, rtol=1e-5, atol=1e-6)
@@ -177,7 +177,7 @@ def test_features_give_the_bank_that_their_pictures_give(tmp_path: Path, convert
 
 def test_a_bank_of_features_knows_no_colours(tmp_path: Path) -> None:
     write_npy(tmp_path / "features.npy", np.ones((2, 512, 2, 2), np.float32))
-    bank_of_features(tmp_path / "features.npy").save(tmp_path / BANK)
+    bank_of_features(tmp_path / "features.npy", 2).save(tmp_path / BANK)
     bank = load_bank(tmp_path / BANK)
     assert bank.rgb_mean.shape == bank.rgb_std.shape == (2, 0)
     for make in (lambda: Recolourer(bank), lambda: load_painter(tmp_path, parameters("colour"), CPU, "fp32")):
@@ -199,7 +199,7 @@ def test_a_bank_of_features_knows_no_colours(tmp_path: Path) -> None:
 def test_other_arrays_are_refused(tmp_path: Path, array: np.ndarray, fault: str) -> None:
     write_npy(tmp_path / "features.npy", array)
     with pytest.raises(ImpastoError, match=f"{fault}.*style_feats_adain_1000.npy"):
-        bank_of_features(tmp_path / "features.npy")
+        bank_of_features(tmp_path / "features.npy", 1)
 
 
 def test_features_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,5 +207,16 @@ def test_features_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.M
     seen: list[int] = []
     real = published.moments
     monkeypatch.setattr(published, "moments", lambda maps: (seen.append(len(maps)), real(maps))[1])
-    assert isinstance(bank_of_features(tmp_path / "features.npy"), StyleBank)
+    assert isinstance(bank_of_features(tmp_path / "features.npy", 40), StyleBank)
     assert seen == [16, 16, 8]
+
+
+def test_the_first_styles_are_taken_and_no_more_than_there_are(tmp_path: Path) -> None:
+    maps = np.random.default_rng(0).normal(1, 2, (20, 512, 2, 2)).astype(np.float32)
+    maps[18:] = np.inf  # what is not taken is not read
+    write_npy(tmp_path / "features.npy", maps)
+    bank, _ = published_bank(tmp_path / "features.npy", 18)
+    np.testing.assert_allclose(bank.mean, maps[:18].mean((2, 3)), rtol=1e-4, atol=1e-5)
+    assert all(len(column) == 18 for column in bank)
+    with pytest.raises(ImpastoError, match=r"style\.count is 21, but .*features.npy holds 20 styles .style\.count"):
+        published_bank(tmp_path / "features.npy", 21)

@@ -145,10 +145,15 @@ def test_a_saved_model_paints_as_the_one_in_memory(
     images, plan = pictures(6), _plan(6)
     loaded = load_painter(tmp_path, _parameters("adain"), torch.device("cpu"), "fp32")
     assert torch.equal(loaded(images, *plan), painter(images, *plan))
+    published = Stylizer(encoder, decoder, painter.bank, faithful=True)
+    faithful = load_painter(tmp_path, _parameters("adain", faithful=True), torch.device("cpu"), "fp32")
+    small = pictures(6, 4)  # shrunk after painting, which is where the two differ
+    assert torch.equal(faithful(small, *plan), published(small, *plan))
+    assert not torch.equal(faithful(small, *plan), loaded(small, *plan))
     control = load_painter(tmp_path, _parameters("colour"), torch.device("cpu"), "fp32")
     assert torch.equal(control(images, *plan), Recolourer(painter.bank)(images, *plan))
 
 
-def _parameters(method: str) -> Style:
+def _parameters(method: str, faithful: bool = False) -> Style:
     """What load_painter reads; reading anything else is an error."""
-    return Style.model_construct(method=method, encoder="efficientnet_lite0", upscale=32)
+    return Style.model_construct(method=method, encoder="efficientnet_lite0", upscale=32, faithful=faithful)

@@ -73,7 +73,7 @@ def apply(features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Ten
         A tensor like ``features``, channels last.
     """
     shape = tuple(features.movedim(1, -1).shape)
-    spared = words.level(torch.tensor(noise.sparsity))
+    spared = words.level(noise.sparsity)
     factor = words.signed(words.draw(shape, source)).mul_(noise.multiplicative)
     factor = factor.mul_(words.reach(words.draw(shape, source), spared)).add_(1).movedim(-1, 1)
     added = torch.randn(shape, generator=source, device=features.device).mul_(noise.additive)

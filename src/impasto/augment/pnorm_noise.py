@@ -5,7 +5,7 @@ p-norm Corruptions" (VISAPP 2024). Each group of 8 images draws one of five kind
 rectangle. The reference divides the noise by the standard deviation of the dataset, adds it to the normalised images
 and clamps them to the normalised range of pixels. With x' = (x - mean) / std that equals adding the noise to x and
 clamping to [0, 1], as is done here, before the model normalises. The plan is drawn on the CPU; the noise itself is
-drawn on the device of the images, for all groups at once.
+drawn on the device of the images, and only inside the rectangles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from impasto.augment import erase, pnorm_ball, words
+from impasto.augment.patches import Part, Words
 from impasto.rng import key
 
 _CHANNELS = 3
+_HALF = (1 << 32) - 1
 
 
 class Kind(IntEnum):
@@ -33,6 +35,7 @@ class Kind(IntEnum):
 
 
 _BALLS = {Kind.L05: 0.5, Kind.L1: 1.0, Kind.L2: 2.0}
+_SHAPES = [1 / _BALLS[kind] if kind in _BALLS else 0.0 for kind in Kind]  # of an element's Gamma variable
 
 
 class Limits(NamedTuple):
@@ -58,6 +61,8 @@ class PnormDraws(NamedTuple):
         radius: float32; Linf: bound of an element; L0.5, L1, L2: norm of the noise; L0: share of elements drawn.
         sparsity: float32, probability that an element is spared; counted in ``hits`` where the kind is L0.
         hits: int64, elements drawn inside the rectangle for an impulse, with replacement; 0 for all but L0.
+        rest: float32; L0.5, L1, L2: what the elements outside the rectangle, which nobody sees, add to the norm (see
+            ``pnorm_ball``); 0 for other kinds.
         top, left, height, width: int64, the rectangle in pixels.
     """
 
@@ -66,6 +71,7 @@ class PnormDraws(NamedTuple):
     radius: Tensor
     sparsity: Tensor
     hits: Tensor
+    rest: Tensor
     top: Tensor
     left: Tensor
     height: Tensor
@@ -77,11 +83,13 @@ class PnormDraws(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """What ``apply`` draws from: one generator on the device of the images for each of four quantities."""
+    """What ``apply`` draws from: one generator on the device of the images for each of six quantities."""
 
     mask: torch.Generator  # which elements are spared, and the values of impulses
     interval: torch.Generator  # values of Linf noise
-    ball: torch.Generator  # noise images of the p-norm balls
+    l05: torch.Generator  # noise images of the p-norm balls
+    l1: torch.Generator
+    l2: torch.Generator
     impulse: torch.Generator  # places of impulses
 
 
@@ -131,7 +139,9 @@ def draw(
     kept = (1 - spared) * (box.height * box.width) / (size[0] * size[1])
     number = torch.arange(n) // group
     hits = torch.binomial(anywhere[number], kept[number], generator=generator).long()
-    shared = (column[number] for column in box)
+    outside = elements - _CHANNELS * box.height * box.width
+    rest = torch._standard_gamma(outside * torch.tensor(_SHAPES, dtype=torch.float64)[kind], generator=generator)
+    shared = (column[number] for column in (rest.float(), *box))
     return PnormDraws(number, kind[number], radius.float()[number], spared.float()[number], hits, *shared)
 
 
@@ -155,14 +165,19 @@ def apply(images: Tensor, draws: PnormDraws, sources: Sources) -> Tensor:
     if images.dtype != torch.float32 or images.ndim != 4 or images.shape[1] != 3 or len(images) != len(draws.kind):
         raise ValueError(f"{images.dtype} {tuple(images.shape)} with {len(draws.kind)} draws, not float32 [n, 3, H, W]")
     n, _, height, width = images.shape
-    clean = images.permute(0, 2, 3, 1).reshape(n, height, width * _CHANNELS)  # a view of a channels-last batch
-    mask = words.draw(tuple(clean.shape), sources.mask)
-    columns = (draws.top, draws.left * _CHANNELS, draws.height, draws.width * _CHANNELS, draws.hits)
-    place = torch.stack(columns).to(images.device, non_blocking=True)
-    level, inside = _rectangles(draws, clean, place)
-    noisy = words.reach(mask, level).mul_(inside)
-    noisy.mul_(_noise(draws, clean, sources)).add_(clean).clamp_(0, 1)
-    _strike(noisy, mask, place, int(draws.hits.sum()), sources.impulse)
+    noisy = images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format).view(n, height, width * _CHANNELS)
+    parts = _parts(draws)
+    mask = Words(parts, sources.mask)
+    interval = Words([part for part in parts if part.kind == Kind.LINF], sources.interval)
+    balls = _balls(parts, sources)
+    for part in parts:
+        if part.kind != Kind.L0:
+            noise = words.signed(interval.of(part)) if part.kind == Kind.LINF else balls[part.group]
+            kept = words.reach(mask.of(part), words.level(part.sparsity))
+            top, left, high, wide = part.box
+            patch = noisy[part.start : part.stop, top : top + high, left : left + wide]
+            patch.addcmul_(kept, noise, value=part.radius).clamp_(0, 1)
+    _strike(noisy, draws.hits, [part for part in parts if part.kind == Kind.L0], mask, sources.impulse)
     return noisy.view(n, height, width, _CHANNELS).permute(0, 3, 1, 2)
 
 
@@ -170,50 +185,45 @@ def _in_ball(kind: Tensor) -> Tensor:
     return (kind >= Kind.L05) & (kind <= Kind.L2)
 
 
-def _rectangles(draws: PnormDraws, clean: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
-    """What an element's word must reach to get noise, float32 [n, 1, 3W], and the rows that do, 1 or 0 [n, H, 1]."""
-    top, left, height, width = place[:4].view(4, -1, 1, 1)
-    sparsity = draws.sparsity.to(clean.device, non_blocking=True).view(-1, 1, 1)
-    y = torch.arange(clean.shape[1], device=clean.device).view(-1, 1)
-    x = torch.arange(clean.shape[2], device=clean.device)
-    level = torch.where((x >= left) & (x < left + width), words.level(sparsity), words.OUT_OF_REACH)
-    return level, ((y >= top) & (y < top + height)).float()
+def _parts(draws: PnormDraws) -> list[Part]:
+    counts = draws.group.unique_consecutive(return_counts=True)[1]
+    stop = counts.cumsum(0)
+    start = stop - counts
+    group, kind, radius, sparsity, _, rest, top, left, height, width = draws.rows(start)
+    boxes = torch.stack([top, left * _CHANNELS, height, width * _CHANNELS], 1)
+    rows = zip(*(column.tolist() for column in (start, stop, group, kind, radius, sparsity, rest, boxes)), strict=True)
+    return [part for part in map(Part._make, rows) if part.box[2]]
 
 
-def _noise(draws: PnormDraws, clean: Tensor, sources: Sources) -> Tensor:
-    """Noise before sparsity and rectangle, 0 for impulses; float32 like ``clean``.
+def _balls(parts: list[Part], sources: Sources) -> dict[int, Tensor]:
+    """The noise of norm 1 inside the rectangle of each group with noise from a ball, float32 [rows, numbers]."""
+    found: dict[int, Tensor] = {}
+    for (kind, p), source in zip(_BALLS.items(), (sources.l05, sources.l1, sources.l2), strict=True):
+        groups = {part.group: part for part in parts if part.kind == kind}
+        if groups:
+            lengths = [part.box[2] * part.box[3] for part in groups.values()]
+            rest = torch.tensor([part.rest for part in groups.values()]).to(source.device, non_blocking=True)
+            points = pnorm_ball.sphere(p, lengths, rest, source).split(lengths)
+            found |= {part.group: x.view(*part.box[2:]) for part, x in zip(groups.values(), points, strict=True)}
+    return found
 
-    All noise images stand in one table, of which each image takes its row: the first row is 0, then comes a row for
-    each image with Linf noise, then one for each group with noise from a ball.
+
+def _strike(noisy: Tensor, hits: Tensor, parts: list[Part], values: Words, source: torch.Generator) -> None:
+    """Replace drawn numbers, some of them drawn twice, by uniform values, in place.
+
+    A number's value comes from its own word, so it does not matter how often or in which order it is drawn. Each
+    half of a draw is one coordinate: (half * side) >> 32 is uniform in 0 .. side - 1.
     """
-    elements = clean.shape[1] * clean.shape[2]
-    single = (draws.kind == Kind.LINF).nonzero()[:, 0]
-    shared = _in_ball(draws.kind).nonzero()[:, 0]
-    groups, member = draws.group[shared].unique(return_inverse=True)
-    first = torch.empty_like(groups).scatter_(0, member, shared)  # any image of the group: all have the same draws
-    row = torch.zeros_like(draws.kind)
-    row[single] = torch.arange(1, len(single) + 1)
-    row[shared] = len(single) + 1 + member
-
-    radius = torch.cat([draws.radius[single], draws.radius[first]]).to(clean.device, non_blocking=True).unsqueeze(1)
-    table = torch.zeros(1 + len(radius), elements, device=clean.device)
-    table[1 : len(single) + 1] = words.signed(words.draw((len(single), elements), sources.interval))
-    bits = words.long(len(groups), elements, sources.ball)
-    for kind, p in _BALLS.items():
-        places = (draws.kind[first] == kind).nonzero()[:, 0].to(clean.device, non_blocking=True)
-        table[places + len(single) + 1] = pnorm_ball.sphere(p, bits[places])
-    table[1:] *= radius
-    return table.index_select(0, row.to(clean.device, non_blocking=True)).view(clean.shape)
-
-
-def _strike(noisy: Tensor, mask: Tensor, place: Tensor, total: int, source: torch.Generator) -> None:
-    """Replace ``total`` drawn elements, some of them drawn twice, by uniform values, in place.
-
-    An element's value comes from its own word, so it does not matter how often or in which order it is drawn.
-    """
-    image = torch.arange(len(noisy), device=noisy.device).repeat_interleave(place[4], output_size=total)
-    top, left, height, width = place[:4, image]
-    inside = words.long(1, total, source)[0].bitwise_and_((1 << 63) - 1) % (height * width)
-    row = image * noisy.shape[1] + top + inside // width
-    element = row * noisy.shape[2] + left + inside % width
-    noisy.view(-1)[element] = words.uniform(mask.reshape(-1)[element])
+    struck = [(part, image) for part in parts for image in range(part.start, part.stop)]
+    height, row = noisy.shape[1:]
+    places = [
+        ((image * height + top) * row + left, high, wide, values.start[part.start] + (image - part.start) * part.words)
+        for part, image in struck
+        for top, left, high, wide in (part.box,)
+    ]
+    place = torch.tensor(places, dtype=torch.int64).view(-1, 4).T.to(noisy.device, non_blocking=True)
+    times, total = hits[[image for _, image in struck]].to(noisy.device, non_blocking=True), int(hits.sum())
+    corner, high, wide, start = place.repeat_interleave(times, 1, output_size=total)
+    drawn = words.long(total, source)
+    down, right = ((drawn & _HALF) * high) >> 32, ((drawn >> 32 & _HALF) * wide) >> 32
+    noisy.view(-1)[corner + down * row + right] = words.uniform(values.words[start + down * wide + right])

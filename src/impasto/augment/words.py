@@ -12,23 +12,24 @@ import torch
 from torch import Tensor
 
 _STEPS = 1 << 16
-OUT_OF_REACH = float(_STEPS)
-"""A level that no word reaches."""
 
 
 def draw(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Independent uniform words, -32768 to 32767; int16 of the given shape on the generator's device.
 
-    Every entry of the first axis takes the same number of 64-bit draws. A CPU serves draws in order, so there two
-    calls give the same words as one call for both parts.
+    Every entry of the first axis takes the same number of 64-bit draws.
     """
     row = math.prod(shape[1:])
-    return long(shape[0], -(-row // 4), generator).view(torch.int16)[:, :row].reshape(shape)
+    words = long(shape[0] * -(-row // 4), generator).view(torch.int16)
+    return words.view(shape[0], -(-row // 4) * 4)[:, :row].reshape(shape)
 
 
-def long(n: int, row: int, generator: torch.Generator) -> Tensor:
-    """Independent uniform 64-bit words; int64 [n, row] on the generator's device."""
-    words = torch.empty(n, row, dtype=torch.int64, device=generator.device)
+def long(n: int, generator: torch.Generator) -> Tensor:
+    """Independent uniform 64-bit words; int64 [n] on the generator's device.
+
+    A CPU serves draws in order, so there two calls give the same words as one call for both parts.
+    """
+    words = torch.empty(n, dtype=torch.int64, device=generator.device)
     return words.random_(-(1 << 63), None, generator=generator)
 
 
@@ -42,11 +43,11 @@ def signed(words: Tensor) -> Tensor:
     return words.float().add_(0.5).mul_(2 / _STEPS)
 
 
-def level(share: Tensor) -> Tensor:
-    """The word below which lies a share of all words, 0 to 1; float32 like ``share``, a whole number."""
-    return (share * _STEPS).round() - _STEPS // 2
+def level(share: float) -> int:
+    """The word below which lies a share of all words, 0 to 1."""
+    return round(share * _STEPS) - _STEPS // 2
 
 
-def reach(words: Tensor, level: Tensor) -> Tensor:
-    """1.0 where a word is at least ``level`` (whole numbers, broadcast to the words), 0.0 elsewhere; float32."""
+def reach(words: Tensor, level: int) -> Tensor:
+    """1.0 where a word is at least ``level``, 0.0 elsewhere; float32 like ``words``."""
     return words.float().sub_(level - 1).clamp_(0, 1)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from impasto.config.base import nearest
 from impasto.corrupted.fetch import fetch as fetch_set
 from impasto.corrupted.published import PUBLISHED, Published
 from impasto.corrupted.stored import StoredSet
@@ -26,7 +27,7 @@ def fetch(
         return
     if name not in PUBLISHED:
         raise ImpastoError(
-            f"there is no published set {name!r}", where="impasto fetch", remedy=f"Use one of {', '.join(PUBLISHED)}."
+            f"there is no published set {name!r}", where="impasto fetch", remedy=nearest(name, list(PUBLISHED))
         )
     root = fetch_set(PUBLISHED[name], to)
     try:

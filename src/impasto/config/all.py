@@ -123,6 +123,10 @@ def _sizes(of: Of) -> Fault:
         return what, "Change it, or choose another synthetic.source."
     if crop >= size:
         return f"augment.crop is {crop}, but the images have {size} px", "Choose a padding smaller than the images."
+    distorted = of(Augment).deepaugment
+    if distorted.share > 0 and distorted.size < size:  # what is taken away does not come back
+        what = f"augment.deepaugment.size is {distorted.size}, but the images have {size} px"
+        return what, f"Choose {size} or an odd multiple of it; set augment.deepaugment.share to 0 to do without."
     return None
 
 

@@ -15,7 +15,11 @@ class DeepAugment(Section):
 
     key: ClassVar[str] = "augment.deepaugment"
     share: Share = Field(description="share of each batch that is distorted; 0.5 in the paper, 0 is off")
-    size: int = Field(ge=32, le=512, description="side at which the networks work, px; an odd multiple of the images'")
+    size: int = Field(
+        ge=32,
+        le=512,
+        description="side at which the networks work, px, the images' or more; odd multiples of it blur nothing",
+    )
 
 
 class Augment(Section):

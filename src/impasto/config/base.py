@@ -171,8 +171,7 @@ def _explain(error: ValidationError, section: type[Section], path: Path) -> Impa
         return ImpastoError(f"unknown key {leaf!r}", where=str(path), remedy=remedy)
     if first["type"] == "missing":
         return ImpastoError(f"{leaf} is missing", where=str(path), remedy="Add it: see docs/parameters.md.")
-    own = first["type"] == "value_error"  # raised by a section's validator, not by pydantic
-    why = str(first["ctx"]["error"]) if own else reason(first)
+    own, why = first["type"] == "value_error", reason(first)
     what = why if own and isinstance(first["input"], dict) else f"{leaf} = {first['input']!r}: {why}"
     return ImpastoError(what, where=str(path), remedy="Correct the value: see docs/parameters.md.")
 
@@ -189,6 +188,8 @@ def _whole(fault: ErrorDetails) -> ErrorDetails:
 
 def reason(fault: ErrorDetails) -> str:
     """Why a value is refused, in the words of a person."""
+    if fault["type"] == "value_error":  # raised by a validator of ours, not by pydantic
+        return str(fault["ctx"]["error"])
     if must := _MUST.get(fault["type"]):
         return f"it must {must.format(**fault.get('ctx', {}))}"
     return fault["msg"].lower().replace("input should", "it must")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from impasto.config.base import Section
 
@@ -42,3 +42,9 @@ class Evaluate(Section):
         if len(set(values)) != len(values):
             raise ValueError("an entry stands twice")
         return values
+
+    @model_validator(mode="after")
+    def _no_idle_photographs(self) -> Self:
+        if self.corrupted == "official" and self.frost_bank is not None:
+            raise ValueError("evaluate.frost_bank is set, but evaluate.corrupted official holds its own frost")
+        return self

@@ -32,4 +32,6 @@ class Fid(Section):
             raise ValueError(
                 f"fid.n is {self.n}, but {self.extractor} has {needed - 1} dimensions and needs {needed} images or more"
             )
+        if self.weights is not None and self.extractor != "inception_v3":
+            raise ValueError(f"fid.weights is set, but {self.extractor} brings its own: only inception_v3 takes a file")
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
@@ -20,7 +21,7 @@ def overlay(text: str, changes: str) -> str:
 
     Args:
         text: a mapping in block style, as params.yaml is.
-        changes: a mapping that holds some of its leaves; a list is a leaf.
+        changes: a mapping that holds some of its leaves; a list is a leaf, and so is a schedule.
 
     Returns:
         The changed text.
@@ -48,13 +49,18 @@ def _compose(text: str) -> Node | None:
 
 def _entries(node: Node | None, prefix: str = "") -> Iterator[tuple[str, tuple[Node, Node]]]:
     """Key and value of every entry by its dotted name, sections before what they hold."""
-    for key, value in node.value if isinstance(node, MappingNode) else ():
+    for key, value in node.value if _is_section(node) else ():
         yield f"{prefix}{key.value}", (key, value)
         yield from _entries(value, f"{prefix}{key.value}.")
 
 
 def _leaves(node: Node | None) -> Iterator[tuple[str, tuple[Node, Node]]]:
-    return (entry for entry in _entries(node) if not isinstance(entry[1][1], MappingNode))
+    return (entry for entry in _entries(node) if not _is_section(entry[1][1]))
+
+
+def _is_section(node: Node | None) -> TypeGuard[MappingNode]:
+    """Whether a value is a mapping that holds leaves: a schedule, from numbers of epochs to values, is a leaf."""
+    return isinstance(node, MappingNode) and not (node.value and all(key.value.isdecimal() for key, _ in node.value))
 
 
 def _comment_column(text: str) -> int:

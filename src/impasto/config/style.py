@@ -37,9 +37,11 @@ class Style(Section):
     root: str | None = Field(
         description="folder of style pictures, or file of published features, where null downloads them; else null"
     )
-    count: int = Field(ge=1, description="number of styles")
-    size: int = Field(ge=8, description="side of the style images, pixels")
-    min_std: float = Field(ge=0, le=0.25, description="least contrast of a style; flat styles erase the content")
+    count: int = Field(ge=1, description="number of styles; of published features the first so many")
+    size: int = Field(ge=8, description="side of the style images, pixels; published features have none")
+    min_std: float = Field(
+        ge=0, le=0.25, description="least contrast of a style; flat styles erase the content; not of published features"
+    )
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         description="network whose channel statistics are the style"
     )
@@ -55,6 +57,7 @@ class Style(Section):
     def _published_parts(self) -> Self:
         """What is published was made for vgg19, and the faithful form for what is published."""
         decoder = self.decoder
+        adain = self.method == "adain"
         needs = (
             (self.bank == "published", "style.bank is published", "style.decoder.source published",
              decoder.source == "published"),
@@ -62,6 +65,8 @@ class Style(Section):
             (decoder.weights is not None, "style.decoder.weights is set", "style.decoder.source published",
              decoder.source == "published"),
             (self.encoder_weights is not None, "style.encoder_weights is set", "style.encoder vgg19", self._vgg19),
+            (self.faithful, "style.faithful is true", "style.method adain", adain),
+            (self.bank == "published", "style.bank is published", "style.method adain", adain),
             (self.faithful, "style.faithful is true", "style.decoder.source published", decoder.source == "published"),
             (self.faithful, "style.faithful is true", "style.refresh 1", self.refresh == 1),
             (self.faithful, "style.faithful is true", "style.count of 50 or more", self.count >= 50),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
 from impasto.corruptions.sets import C19, C_BAR
 from impasto.errors import ImpastoError
@@ -45,3 +47,12 @@ def open_npy(path: Path) -> np.ndarray:
         return read_npy(path)
     except ImpastoError as error:
         raise ImpastoError(error.what, where=str(path.parent), remedy=REMEDY) from error
+
+
+def npy_shape(path: Path) -> tuple[int, ...] | None:
+    """The shape that the first bytes of a ``.npy`` file state, also of a truncated one; None where they do not."""
+    with suppress(OSError, ValueError), path.open("rb") as file:
+        header = npy.read_array_header_1_0 if npy.read_magic(file) == (1, 0) else npy.read_array_header_2_0
+        shape: tuple[int, ...] = header(file)[0]
+        return shape
+    return None

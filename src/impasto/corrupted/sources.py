@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from impasto.config.evaluate import Evaluate
-from impasto.corrupted.agreement import MisfitError, require_alike, require_made_of
+from impasto.corrupted.agreement import MisfitError, require_alike, require_kin
 from impasto.corrupted.layout import holds_set
 from impasto.corrupted.stored import StoredSet
 from impasto.corruptions import frost_bank
@@ -139,15 +139,17 @@ class Official:
         device: where batches are wanted.
 
     Raises:
-        ImpastoError: there is no set of the clean images, none of them has a corruption, or a file is wrong.
+        ImpastoError: there is no set of the clean images, none of them has a corruption or two have it, or a file of
+            those that are asked for is wrong.
     """
 
     def __init__(self, images: Images, root: Path, names: Sequence[str], device: torch.device) -> None:
         self._images, self._device = images, device
-        self._sets, others = _divide(_sets(root), images)
-        if not self._sets:
+        fitting, others = _divide(_sets(root), images, names)
+        if not fitting:
             raise _none_fits(root, others)
-        _require(names, self._sets, root, others)
+        _require(names, fitting, root, others)
+        self._sets = [one for one in fitting if set(names) & set(one.names)]
         for reason in others:
             notice(f"passed over: {reason.what}")
         self._opened: tuple[Cell, ImageFolder] | None = None
@@ -180,13 +182,13 @@ class Official:
         return next((one for one in self._sets if name in one.names), self._sets[0])
 
 
-def _divide(sets: list[StoredSet], images: Images) -> tuple[list[StoredSet], list[MisfitError]]:
+def _divide(sets: list[StoredSet], images: Images, names: Sequence[str]) -> tuple[list[StoredSet], list[MisfitError]]:
     """The sets that are of these images, and why the others are not; a damaged one of these is an error."""
     fitting, others = [], []
     for one in sets:
         try:
-            require_made_of(one, images)
-            require_alike(one, images.labels, images.classes, (images.pixels.shape[2], images.pixels.shape[3]))
+            require_kin(one, images)
+            require_alike(one, images, [name for name in one.names if name in names])
             fitting.append(one)
         except MisfitError as reason:
             others.append(reason)
@@ -207,7 +209,12 @@ def _reasons(others: list[MisfitError]) -> str:
 
 def _require(names: Sequence[str], sets: list[StoredSet], root: Path, others: list[MisfitError]) -> None:
     for name in names:
-        if not any(name in one.names for one in sets):
+        holders = [one.root for one in sets if name in one.names]
+        if len(holders) > 1:
+            told = f"{name} is in {holders[0]} and in {holders[1]}"
+            remedy = "Name the folder of one set as evaluate.root, or move the other one away."
+            raise ImpastoError(told, where="evaluate.root", remedy=remedy)
+        if not holders:
             remedy = "Leave it out of evaluate.corruptions and evaluate.c_bar, or `impasto corrupt` a set that has it."
             passed = f" (passed over: {_reasons(others)})" if others else ""
             raise ImpastoError(f"no set under {root} has {name}{passed}", where="evaluate.root", remedy=remedy)

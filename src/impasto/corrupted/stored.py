@@ -32,6 +32,7 @@ class StoredSet:
             ``regenerated``: impasto made it; ``unverified``: nothing is known of it.
         made: the manifest of a set that impasto made, None of others.
         places: the file or folder of each corruption.
+        published: the set whose checksums the files must have, or None.
 
     Raises:
         ImpastoError: there is no such set.
@@ -40,7 +41,7 @@ class StoredSet:
     def __init__(self, root: str | os.PathLike[str], published: Published | None = None) -> None:
         self.root = root = Path(root)
         self.made = manifest.load(root)
-        self._published = None if self.made else published or published_in(root)
+        self.published = None if self.made else published or published_in(root)
         self.places = stored(root)
         if self.made:  # what it does not list was not finished
             self.places = {name: path for name, path in self.places.items() if name in self.made.corruptions}
@@ -57,7 +58,7 @@ class StoredSet:
         """Where the set comes from, as far as that is proved (see the class)."""
         if self.made:
             return "regenerated"
-        one = self._published
+        one = self.published
         return "official" if one and (one.md5 or fetched(self.root, one)) else "unverified"
 
     @property
@@ -99,7 +100,7 @@ class StoredSet:
         Raises:
             ImpastoError: names the first file that is missing or wrong.
         """
-        wanted = self._published.names if self._published else tuple(self.made.corruptions) if self.made else ()
+        wanted = self.published.names if self.published else tuple(self.made.corruptions) if self.made else ()
         for name in dict.fromkeys((*wanted, *self.names)):
             for severity in self.severities:
                 self.labels(name, severity)
@@ -120,7 +121,7 @@ class StoredSet:
         raise ImpastoError(f"{self.root} has no {name!r}", where=str(self.root), remedy=remedy)
 
     def _folder(self, name: str, severity: int) -> ImageFolder:
-        root, one = self.places[name] / str(severity), self._published
+        root, one = self.places[name] / str(severity), self.published
         if self.made:
             return ImageFolder(root, dict(zip(self.made.classes, self.made.counts, strict=True)))
         found = ImageFolder(root)
@@ -171,7 +172,7 @@ class StoredSet:
         size = md5 = None
         if self.made and (part := self.made.labels if path.name == "labels.npy" else self.made.corruptions[path.stem]):
             size, md5 = part.bytes, part.md5
-        elif self._published and self._published.md5:
-            md5 = self._published.md5.get(path.name, "none: no such file is published")
+        elif self.published and self.published.md5:
+            md5 = self.published.md5.get(path.name, "none: no such file is published")
         if path.is_file() and (fault := fault_of(path, size, md5)):
             raise ImpastoError(f"{path} {fault}", where=str(self.root), remedy=REMEDY)

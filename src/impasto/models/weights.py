@@ -29,7 +29,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise ImpastoError(f"model.weights: {path} is no file", where=str(path), remedy="Correct the path.")
     try:
-        found: dict[str, Tensor] = load_state_dict(str(path))
+        # said, since timm 1.0.15 would run the code in a pickle by default
+        found: dict[str, Tensor] = load_state_dict(str(path), weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
         raise _unreadable(path, " ".join(str(error).split())[:200] or type(error).__name__) from error
     except (AttributeError, TypeError) as error:

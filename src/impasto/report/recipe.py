@@ -25,6 +25,11 @@ _SUBJECTS = {
     "cifar100": "images of CIFAR-100",
     "tiny_imagenet": "images of TinyImageNet",
 }
+_AUGMIX = {
+    "all": "AugMix",
+    "official": "AugMix of its official operations",
+    "noisymix": "AugMix of its official operations and colour",
+}
 
 
 class Load(Protocol):
@@ -77,7 +82,8 @@ def sentence(recipe: Recipe, training: int, styles: int) -> str:
         _synthetic(recipe.mix),
         _painted(recipe.mix, recipe.style, styles),
         *_balance(recipe.balance),
-        "TrivialAugment" if recipe.augment.trivial else "no TrivialAugment",
+        *_augmented(recipe.augment),
+        *(["consistency of three views"] if recipe.train.consistency else []),
         plural(recipe.train.epochs, "epoch"),
     ]
     stages = len(recipe.finetune.stages)
@@ -118,9 +124,24 @@ def _painted(mix: Mix, style: Style, styles: int) -> str:
         return "none of them stylised"
     verb = "painted with" if style.method == "adain" else "recoloured after"
     which = f"one of {styles} {style.bank if style.bank == 'procedural' else 'collected'} styles"
-    return f"{' and '.join(shown)} {verb} {which}"
+    form = " as in the code of Siedel et al." if style.faithful and style.method == "adain" else ""
+    return f"{' and '.join(shown)} {verb} {which}{form}"
 
 
 def _balance(balance: Balance) -> list[str]:
     words = {0.0: [], 1.0: ["classes drawn equally often"]}
     return words.get(balance.strength, [f"class balance {balance.strength:g}"])
+
+
+def _augmented(augment: Augment) -> list[str]:
+    """The policy, then whatever else is switched on; flip and crop, which nearly every run has, go without saying."""
+    policy = "TrivialAugment" if augment.trivial else _AUGMIX.get(augment.augmix, "no TrivialAugment")
+    shares = {
+        "{} of images erased in part": augment.erase,
+        "{} of each batch through Noise2Net": augment.deepaugment.share,
+        "Mixup of {} of batches": augment.mixup,
+        "CutMix of {} of batches": augment.cutmix,
+    }
+    switches = {"patched p-norm noise": augment.noise, "feature noise": augment.feature_noise}
+    told = [words.format(share(value)) for words, value in shares.items() if value]
+    return [policy, *told, *(words for words, on in switches.items() if on)]

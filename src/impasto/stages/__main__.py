@@ -22,6 +22,8 @@ def main() -> None:
         sys.exit(_unknown(name))
     module = import_module(where)
     signal.signal(signal.SIGINT, before)
+    if not hasattr(getattr(module, name, None), "__wrapped__"):  # a stage is what @command made of a function
+        sys.exit(_unknown(name))
     sys.argv[0] = str(module.__file__)  # what messages call the program
     module.run(getattr(module, name))
 

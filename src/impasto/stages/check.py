@@ -32,6 +32,7 @@ def check(out: Out, params: Params = PARAMS) -> None:
     check_sections(params)
     _known_corruptions(params)
     _existing_paths(params)
+    _photographed_frost(params)
     _known_network(params)
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
@@ -56,6 +57,15 @@ def _existing_paths(params: Path) -> None:
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
             raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)
+
+
+def _photographed_frost(params: Path) -> None:
+    """Without photographs frost enters no mean, which leaves nothing for C where it stands alone."""
+    config = load(params, Evaluate)
+    if config.corrupted == "generated" and config.corruptions == ["frost"]:
+        from impasto.corruptions.frost_bank import find  # importing torch takes seconds
+
+        find(main_root() / Path(config.frost_bank).expanduser() if config.frost_bank else None)
 
 
 def _known_network(params: Path) -> None:

@@ -53,7 +53,7 @@ class Inputs:
         half = resolve(this.load(Train).precision, device()) != "fp32"
         style = this.load(Style)
         precision: Precision = "bf16" if half else "fp32"
-        self._painter = load_painter(this.inputs["style"], style, device(), precision, style.faithful)
+        self._painter = load_painter(this.inputs["style"], style, device(), precision)
         self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
 
     def feed(self, seed: int, folder: Path, mix: Mix) -> Feed:

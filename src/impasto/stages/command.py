@@ -21,7 +21,7 @@ from impasto.config.base import Section, flatten, load, read_yaml, tracked
 from impasto.errors import ImpastoError
 from impasto.io import missing, read_json, write_record
 from impasto.runtime import first, runtime
-from impasto.stages.usage import OneLineCommand
+from impasto.stages.usage import INTERRUPTED, OneLineCommand, start
 from impasto.tracking.execution import experiment_name
 from impasto.tracking.stage import StageRun, stage_run
 
@@ -85,6 +85,9 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
         params: the parameter file.
         timing: where to write wall seconds, CPU seconds and peak memory; None writes nothing.
         inputs: files and folders that other stages wrote.
+
+    Raises:
+        ImpastoError: an input is missing, or the parameters of the stage are others at its end than at its start.
     """
     begun = time.monotonic()
     if first():
@@ -92,12 +95,23 @@ def stage(name: str, params: Path, timing: Path | None, **inputs: Path) -> Itera
     for path in inputs.values():
         if not path.exists():
             raise missing(path)
-    with stage_run(name, stage_parameters(params, name), experiment_name(read_yaml(params)), inputs) as run:
+    leaves = stage_parameters(params, name)
+    with stage_run(name, leaves, experiment_name(read_yaml(params)), inputs) as run:
         for path in inputs.values():
             log_dataset(run, path)
         yield Stage(name, params, inputs, run)
+        _require_unchanged(params, name, leaves)
         if timing is not None and first():
             write_record(timing, {"stage": name, **_cost(begun)})
+
+
+def _require_unchanged(params: Path, name: str, before: Mapping[str, Any]) -> None:
+    """DVC records the parameters as they are when a stage ends: these must be those that it ran with."""
+    now = stage_parameters(params, name)
+    changed = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
+    if changed:
+        what = f"{', '.join(changed)} changed while {name} ran"
+        raise ImpastoError(what, where=str(params), remedy="Run `dvc repro` again: nothing is recorded of this run.")
 
 
 def log_dataset(run: StageRun, folder: Path) -> None:
@@ -139,7 +153,7 @@ def command(function: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(2) from None
         except KeyboardInterrupt:
             print("interrupted: the same command goes on from the last saved point", file=sys.stderr)
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
 
     return guarded
 
@@ -148,7 +162,7 @@ def run(function: Callable[..., None]) -> None:
     """Run one command as a program: ``python -m impasto.stages.NAME``."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(cls=OneLineCommand)(function)
-    app()
+    start(app)
 
 
 def _cost(begun: float) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def style(images: In, split: In, out: Out, picture: Out, timing: Out, params: Pa
         encoder.to(device())
         resume = this.resume("decoder")
         if config.bank == "published":
-            bank, origin = published_bank(_path(config.root))
+            bank, origin = published_bank(_path(config.root), config.count)
             facts["bank"] = asdict(origin)
         else:
             styles = style_images(config, this.load(Seed).seed).to(device())

@@ -13,11 +13,12 @@ import typer
 
 from impasto.errors import ImpastoError
 from impasto.runtime import first, runtime
+from impasto.stages.usage import INTERRUPTED
 
 P = ParamSpec("P")
 
 _PATIENCE = 5.0  # seconds in which torchrun ends the others once one has failed; it looks ten times a second
-_TOLD = (2, 130)  # exit codes of a process that has said why
+_TOLD = (2, INTERRUPTED)  # exit codes of a process that has said why
 
 
 def together(function: Callable[P, None]) -> Callable[P, None]:
@@ -46,7 +47,11 @@ def _join(action: Callable[[], None]) -> None:
     try:
         with ranks.joined():
             action()
-    except (ImpastoError, OSError, KeyboardInterrupt) as error:
+    except KeyboardInterrupt:
+        if first():
+            raise
+        raise typer.Exit(INTERRUPTED) from None  # all have been interrupted, and one says so
+    except (ImpastoError, OSError) as error:
         if not first() or isinstance(error, ranks.LostError):
             time.sleep(_PATIENCE)
         raise

@@ -1,9 +1,10 @@
-"""A command called in a wrong way is told in one line, like every other fault that the user can mend."""
+"""How a program starts and ends; one called in a wrong way is told in one line, like every fault of the user's."""
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,20 @@ from impasto.errors import ImpastoError
 
 #: Click's UsageError: of click itself, or of the copy of it that newer versions of Typer carry.
 _UsageError: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+
+
+#: Exit code of what SIGINT has ended, as a shell has it.
+INTERRUPTED = 130
+
+
+def start(program: Callable[[], object]) -> None:
+    """Run a program of Typer. While it ends after an interrupt, further ones would only add tracebacks."""
+    try:
+        program()
+    except SystemExit as done:
+        if done.code == INTERRUPTED:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
 
 
 @contextmanager

@@ -84,33 +84,42 @@ def load_encoder(path: Path, upscale: int) -> Vgg19Encoder:
     return Vgg19Encoder(upscale, load_weights(path, encoder_shapes())[0])
 
 
-def published_bank(path: Path | None = None) -> tuple[StyleBank, Origin]:
+def published_bank(path: Path | None, count: int) -> tuple[StyleBank, Origin]:
     """The bank of the published styles, from a copy of ``style_feats_adain_1000.npy`` or from a download.
+
+    Args:
+        path: the copy; None downloads it (see :func:`impasto.data.origin.obtain`).
+        count: how many styles to take, the first of the file.
 
     Returns:
         (the bank, without statistics of the pixels: the paintings are not published; the identity of the copy).
 
     Raises:
-        ImpastoError: the copy cannot be had, or holds no features of relu4_1.
+        ImpastoError: the copy cannot be had, or holds no features of relu4_1, or fewer than ``count``.
     """
     source, origin = obtain(STYLE_FEATURES, path)
-    return bank_of_features(source), origin
+    return bank_of_features(source, count), origin
 
 
-def bank_of_features(path: Path) -> StyleBank:
+def bank_of_features(path: Path, count: int) -> StyleBank:
     """Reduce stored feature maps to a bank, reading a few at a time through a memory map.
 
     Args:
         path: an ``.npy`` file of float [S, 512, h, w].
+        count: how many of the S to take, the first ones.
 
     Raises:
-        ImpastoError: the file is no such array, or an entry is not finite.
+        ImpastoError: the file is no such array, S is below ``count``, or an entry that is taken is not finite.
     """
     maps = read_npy(path)
     if maps.ndim != 4 or maps.shape[1] != Vgg19Encoder.channels or maps.dtype.kind != "f" or 0 in maps.shape:
         raise _no_features(path, f"is {maps.dtype} {list(maps.shape)}")
     if maps.shape[2] * maps.shape[3] < 2:
         raise _no_features(path, f"has maps of {maps.shape[2]} x {maps.shape[3]}, which have no deviation")
+    if len(maps) < count:
+        what, remedy = f"style.count is {count}, but {path} holds {len(maps)} styles", f"Lower it to {len(maps)}."
+        raise ImpastoError(what, where="style.count", remedy=remedy)
+    maps = maps[:count]
     chunks = (np.array(maps[at : at + _CHUNK], dtype=np.float32) for at in range(0, len(maps), _CHUNK))
     parts = [moments(torch.from_numpy(chunk)) for chunk in chunks]
     found = Moments(*(torch.cat(column) for column in zip(*parts, strict=True)))

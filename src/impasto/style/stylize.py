@@ -139,17 +139,16 @@ class Recolourer:
         return _to_bytes(pixels.clamp(0, 1))
 
 
-def load_painter(
-    folder: Path, style: Style, device: torch.device, precision: Precision, faithful: bool = False
-) -> Painter:
-    """The painter of a fitted style model; reads ``method``, ``encoder`` and ``upscale`` of the parameters.
+def load_painter(folder: Path, style: Style, device: torch.device, precision: Precision) -> Painter:
+    """The painter of a fitted style model; reads ``method``, ``encoder``, ``upscale``, ``faithful`` of the parameters.
+
+    Whoever paints calls this, so that the Fréchet curve and the report show the paintings that training sees.
 
     Args:
         folder: holds ``BANK`` and, for AdaIN, ``DECODER``; where it holds ``ENCODER`` too, nothing is downloaded.
-        style: the parameters that the model was fitted with.
+        style: the parameters that the model was fitted with; recolouring has no faithful form.
         device: where to paint.
         precision: see :class:`Stylizer`.
-        faithful: see :class:`Stylizer`; recolouring has no published form.
 
     Raises:
         ImpastoError: a file is missing or damaged, or the method or the encoder does not go with the bank.
@@ -160,7 +159,7 @@ def load_painter(
     encoder = stored_encoder(folder, style)
     encoder.to(device)
     chunk = 32 if device.type == "cpu" else 256
-    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, faithful)
+    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, style.faithful)
 
 
 def stored_encoder(folder: Path, style: Style) -> Encoder:
