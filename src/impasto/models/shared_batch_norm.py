@@ -27,7 +27,7 @@ def share_batch_norm(model: nn.Module) -> None:
     if ranks.count() == 1:
         return
     for module in [module for module in model.modules() if isinstance(module, _BatchNorm)]:
-        kind = type(module)
+        kind: Any = type(module)
         if kind.forward is not _BatchNorm.forward and not hasattr(module, "act"):  # timm's own have drop and act
             raise ImpastoError(
                 f"the network has a {kind.__name__}, whose statistics several processes cannot share",
