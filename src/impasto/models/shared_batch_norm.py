@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from impasto import ranks
 from impasto.errors import ImpastoError
+
+Forward = TypeVar("Forward", bound=Callable[..., Tensor])
 
 
 def share_batch_norm(model: nn.Module) -> None:
@@ -23,26 +27,37 @@ def share_batch_norm(model: nn.Module) -> None:
     if ranks.count() == 1:
         return
     for module in [module for module in model.modules() if isinstance(module, _BatchNorm)]:
-        kind = type(module)
+        kind: Any = type(module)
         if kind.forward is not _BatchNorm.forward and not hasattr(module, "act"):  # timm's own have drop and act
             raise ImpastoError(
                 f"the network has a {kind.__name__}, whose statistics several processes cannot share",
                 where="model.name",
                 remedy="Set IMPASTO_PROCESSES to 1, or choose another network.",
             )
-        module.__class__ = type(f"Shared{kind.__name__}", (_Shared, kind), {})
+        module.__class__ = _shared(kind)
+
+
+@cache
+def _shared(kind: Any) -> Any:
+    return type(f"Shared{kind.__name__}", (_Shared, kind), {})
+
+
+def _uncompiled(forward: Forward) -> Forward:
+    """It talks to other processes, which ``torch.compile`` cannot turn into a kernel."""
+    return cast(Forward, torch.compiler.disable(forward))
 
 
 class _Shared(_BatchNorm):
     """A batch norm that in training takes mean and variance over the processes; its state is that of any other."""
 
+    @_uncompiled
     def forward(self, features: Tensor) -> Tensor:
         """Normalise float [n, C, ...], n being the process's own; the others have at least one, too."""
         if not (self.training and ranks.together()):
             found: Tensor = super().forward(features)
             return found
         out: Tensor
-        out, mean, variance, n = _normalised(features, self.weight, self.bias, self.eps)
+        out, mean, variance, n = _Normalise.apply(features, self.weight, self.bias, self.eps)
         self._remember(mean, variance * (n / (n - 1)))
         for name in ("drop", "act"):
             out = getattr(self, name)(out) if hasattr(self, name) else out
@@ -86,9 +101,6 @@ class _Normalise(Function):
         scale = scale if weight is None else scale * weight
         moved = ((grad - along - normal * across) * scale.view(shape)).to(features.dtype)
         return moved, None if weight is None else by_weight, None if weight is None else by_bias, None
-
-
-_normalised: Any = torch.compiler.disable(_Normalise.apply)  # it talks to other processes
 
 
 def _wide(features: Tensor) -> Tensor:
