@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from results import results
+from verdicts import claims
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
@@ -34,7 +35,7 @@ def load(name: str) -> Any:
     file = ROOT / "metrics" / name
     if not file.exists():
         sys.exit(
-            f"error: {file} does not exist. Run `make repro`, `make ablation` or `make bench`, whichever makes it."
+            f"error: {file} does not exist. Run `make repro`, `make ablation`, `impasto claims` or `make bench`, whichever makes it."
         )
     found = json.loads(file.read_text(encoding="utf-8"))
     return found[0] if isinstance(found, list) else found
@@ -280,6 +281,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks},
     "docs/corruptions.md": {"speed": speed},
     "docs/results.md": {"results": results},
+    "docs/claims.md": {"claims": claims},
     "docs/performance.md": {"estimate": estimate},
 }
 

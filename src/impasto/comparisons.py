@@ -81,10 +81,10 @@ def side(interval: Interval, margin: float = 0.0) -> int:
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     """Spearman's rho, ties at their mean rank; 0 where all values of one are alike, which predicts nothing."""
-    ranks = [_ranks(np.asarray(each, dtype=np.float64)) for each in (x, y)]
-    if any(np.ptp(each) == 0 for each in ranks):
+    one, other = (_ranks(np.asarray(each, dtype=np.float64)) for each in (x, y))
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(one, other)[0, 1])
 
 
 def correlation_over_seeds(x: Sequence[float], y: Sequence[Sequence[float]], level: float = LEVEL) -> Effect:
