@@ -35,7 +35,7 @@ def load(name: str) -> Any:
     file = ROOT / "metrics" / name
     if not file.exists():
         sys.exit(
-            f"error: {file} does not exist. Run `make repro`, `make ablation`, `impasto claims` or `make bench`, whichever makes it."
+            f"error: {file} does not exist. Run `make repro`, `make ablation` or `make bench`, whichever makes it."
         )
     found = json.loads(file.read_text(encoding="utf-8"))
     return found[0] if isinstance(found, list) else found
