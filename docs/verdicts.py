@@ -27,7 +27,16 @@ def claims(judged: Path = JUDGED) -> str:
     told = ", ".join(f"{counts[each]} {each}" for each in (SUPPORTED, REFUTED, UNDECIDED))
     unmeasured = sum(bool(row["missing"]) for row in rows)
     head = f"**{told}**, {unmeasured} of these for want of runs or of synthetic images. Runs: {found['origin']}."
-    return "\n\n".join([head, table(rows), *effects(rows)])
+    return "\n\n".join([head, table(rows), *effects(rows), *(made(*each) for each in found["facts"].items())])
+
+
+def made(dataset: str, facts: dict[str, Any]) -> str:
+    """How the runs of a dataset were made."""
+    severities = ", ".join(map(str, facts["severities"]))
+    return (
+        f"{dataset}: {len(facts['seeds'])} seeds, {facts['n']:,} test images, severities {severities}; "
+        f"{facts['hardware']}, revision {facts['revision'][:7]}."
+    )
 
 
 def effects(rows: list[dict[str, Any]]) -> list[str]:

@@ -37,6 +37,7 @@ def test_the_ablation_decides_what_it_can(files: Path) -> None:
     written = json.loads((files / "metrics/claims.json").read_text())
     assert done.exit_code == 0 and done.stdout.strip() == table(written["claims"])
     assert written["origin"] == "metrics/ablation.json and metrics/fid.csv"
+    assert written["facts"] == {"digits": {"seeds": [0, 1, 2, 3, 4]}}
     decided = {row["claim"]: row["verdict"] for row in written["claims"] if not row["missing"]}
     assert decided == {"best-of-eight": "supported"}
     assert "least of 7: robust accuracy, syn-nst-ta - syn-nst: +2.0 [" in done.stdout

@@ -22,6 +22,8 @@ UNRUN: dict[str, dict[str, Any]] = {
     name: {"seeds": [], "arms": {}, "curves": {}, "synthetic": synthetic}
     for name, synthetic in (("digits", True), ("cifar10-subset", False))
 }
+#: How runs were made, as far as it is known.
+_FACTS = ("seeds", "n", "severities", "table", "hardware", "revision")
 _FIELDS = {"seeds", "arms", "curves", "synthetic"}
 _REMEDY = "Run `make claims`, which takes hours."
 
@@ -37,7 +39,8 @@ def claims(
     path = runs or (RUNS if RUNS.exists() else None)
     found = measured(path) if path else {"digits": ablation(ABLATION, CURVE)}
     rows = [row for dataset, one in (UNRUN | found).items() for row in judge(dataset, one)]
-    write_json(out, {"origin": _origin(path), "claims": rows})
+    facts = {dataset: {name: one[name] for name in _FACTS if name in one} for dataset, one in found.items()}
+    write_json(out, {"origin": _origin(path), "facts": facts, "claims": rows})
     print(table(rows))
 
 
@@ -71,7 +74,7 @@ def ablation(path: Path, curve: Path) -> dict[str, Any]:
     found, points = read_json(path), read_csv(curve)
     one = {name: [float(point[name]) for point in points] for name in ("lambda_s", "distance")}
     arms = {arm: {"clean": row["clean_seeds"], "C": row["C_seeds"]} for arm, row in found["arms"].items()}
-    return {"seeds": found["seeds"], "arms": arms, "curves": {"0": one} if points else {}, "synthetic": True}
+    return {**found, "arms": arms, "curves": {"0": one} if points else {}, "synthetic": True}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
