@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 STAMP := $(VENV)/.installed
 PORT ?= 5000
 
-.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation bench lock
+.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims bench lock
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -50,6 +50,10 @@ docs: $(STAMP)     ## generated documentation
 
 ablation: $(STAMP) ## the arms of the ablation as DVC experiments, five seeds each
 	python benchmarks/ablation.py
+
+claims: $(STAMP)   ## the arms that the paper's claims need, and what they say
+	python benchmarks/claims.py
+	impasto claims
 
 bench: $(STAMP)    ## all benchmarks
 	python benchmarks/run.py

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from results import results
+from verdicts import claims
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
@@ -280,6 +281,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"result": result, "ablation": ablation, "times": times, "benchmarks": benchmarks},
     "docs/corruptions.md": {"speed": speed},
     "docs/results.md": {"results": results},
+    "docs/claims.md": {"claims": claims},
     "docs/performance.md": {"estimate": estimate},
 }
 

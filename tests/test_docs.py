@@ -58,6 +58,7 @@ def test_the_parameter_reference_is_fresh() -> None:
         ("README.md", "result -->\n|"),
         ("docs/corruptions.md", "speed -->\n"),
         ("docs/results.md", "results -->\n**"),
+        ("docs/claims.md", "claims -->\n**"),
     ],
 )
 def test_the_numbers_in_the_text_are_those_of_the_metrics(

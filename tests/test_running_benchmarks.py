@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,6 +108,42 @@ def test_every_arm_of_the_ablation_is_valid(
     leaves = dict(word.split("=", 1) for word in options[1::2])
     change(params, **{leaf.replace(".", "__"): read(value) for leaf, value in leaves.items()})
     check(params)
+
+
+def test_every_arm_of_the_claims_is_valid(
+    benchmark: Benchmark, params: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    claims, read, original = benchmark("claims"), YAML(typ="safe", pure=True).load, params.read_text()
+    queue, seen = claims.queue("digits"), set()
+    for words in queue.values():
+        params.write_text(original)
+        change(params, **{k.replace(".", "__"): read(v) for k, v in (w.split("=", 1) for w in words[1::2] if "=" in w)})
+        check(params)
+        seen.add(params.read_text())
+    assert len(seen) == len(queue) == 19 + 4 and queue["claims-digits-curve-4"] == ["-S", "seed=4", "fid"]
+
+
+def test_the_subset_of_cifar_is_asked_for_by_its_whole_path_or_told_missing(
+    benchmark: Benchmark, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims = benchmark("claims")
+    shutil.copytree(ROOT / "presets", root / "presets")
+    with pytest.raises(SystemExit, match=r"error: data/official/cifar-10-subset.tar.gz, .* does not exist; put it"):
+        claims.queue("cifar10-subset")
+    archive = root / "data/official/cifar-10-subset.tar.gz"
+    archive.parent.mkdir(parents=True)
+    archive.touch()
+    queue = claims.queue("cifar10-subset")
+    assert [name.removeprefix("claims-cifar10-subset-") for name in queue] == ["nst-ta", "nst-ta-mix", "nst-ta-re-n"]
+    assert all(f"dataset.root={archive}" in words and "augment.trivial=true" in words for words in queue.values())
+
+
+def test_what_the_claims_ran_is_gathered_by_seed(benchmark: Benchmark) -> None:
+    claims = benchmark("claims")
+    seeds = {str(seed): {"clean": seed / 10, "C": seed / 20, "C_bar": 0.0} for seed in (4, 3, 2, 1, 0)}
+    assert claims.by_seed(seeds) == {"clean": [0.0, 0.1, 0.2, 0.3, 0.4], "C": [0.0, 0.05, 0.1, 0.15, 0.2]}
+    assert claims.curve("lambda_s,distance\n0.0,1.5\n1.0,2.5\n") == {"lambda_s": [0, 1], "distance": [1.5, 2.5]}
 
 
 def test_differences_of_arms_are_paired(benchmark: Benchmark) -> None:

@@ -29,6 +29,7 @@ COMMANDS = {
     "fetch": ("impasto.commands.fetch", "Download a published corrupted test set."),
     "track": ("impasto.commands.track", "Add MLflow rows of cached experiments; send local runs to a server."),
     "gate": ("impasto.commands.gate", "Fail when a metric got worse than at another revision."),
+    "claims": ("impasto.commands.claims", "Judge the claims of the paper from committed runs."),
     "schema": ("impasto.commands.schema", "Print the reference of all parameters."),
 }
 
