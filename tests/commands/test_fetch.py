@@ -86,8 +86,12 @@ def test_the_list_names_sets_and_sizes(root: Path) -> None:
 
 
 def test_an_unknown_name(root: Path) -> None:
-    done = invoke("cifar10-c-bar")
-    assert done.exit_code == 2 and "Use one of cifar10-c, cifar100-c, tiny-imagenet-c" in done.stderr
+    for name, remedy in {
+        "cifar10-c-bar": "Did you mean 'cifar10-c'?",
+        "svhn": "Valid here: cifar10-c, cifar100-c, tiny-imagenet-c.",
+    }.items():
+        done = invoke(name)
+        assert done.exit_code == 2 and done.stderr.endswith(f"[impasto fetch]. {remedy}\n")
 
 
 def test_arrays(web: Web, root: Path) -> None:

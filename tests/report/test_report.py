@@ -18,21 +18,18 @@ import pytest
 import typer
 from ruamel.yaml import YAML
 
+from impasto.config.base import tracked
 from impasto.io import read_csv, read_json, read_record, write_record
 from impasto.report import figures
 from impasto.report.page import encode_png
 from impasto.stages import command
 from impasto.stages.report import report
 from impasto.tracking.siblings import Sibling
+from tiny import ROOT
 
 THIN = "\u202f"
 VOID = {"meta", "img", "source", "br", "link"}
-TRACKED = [
-    "seed", "seeds", "lambda", "lambda_o", "lambda_s", "alpha_o", "alpha_s", "dataset.name", "dataset.root",
-    "dataset.published", "style.method", "style.bank", "style.encoder", "style.upscale", "balance.strength",
-    "augment.trivial", "model.name", "model.depth", "model.width", "train.epochs", "finetune.stages", "evaluate.table",
-    "evaluate.seed",
-]  # fmt: skip
+TRACKED = list(tracked(ROOT / "dvc.yaml", "report"))
 DOT = encode_png(np.zeros((1, 1, 3), np.uint8))
 WriteRun = Callable[..., SimpleNamespace]
 

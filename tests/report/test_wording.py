@@ -83,7 +83,6 @@ def test_default_recipe(tmp_path: Path) -> None:
         ({"train__consistency": 12.0}, "TrivialAugment, consistency of three views, 30 epochs"),
         (FAITHFUL, "one of 400 procedural styles as in the code of Siedel et al., TrivialAugment"),
         (FAITHFUL | {"lambda": 0.0, "lambda_o": 0.0}, "none of them stylised, TrivialAugment"),
-        (FAITHFUL | {"style__method": "colour"}, "recoloured after one of 400 procedural styles, TrivialAugment"),
         ({"finetune__stages": [], "train__epochs": 1}, "1 epoch; seed 0."),
         ({"seeds": [0, 1, 2]}, "; seeds 0, 1 and 2."),
         ({"dataset__name": "folder", "dataset__root": "/data/plants/"}, "3,500 images of plants"),
