@@ -46,11 +46,11 @@ _ROWS = ("baseline", "ours", "noisymix", "ours-re-n", "ours-re-n-fn")
 _HALF = ASSUMED["bytes"]
 
 
-def estimate() -> dict[str, Any]:
-    """Seconds, TFLOP and GB of each paper preset, and what is assumed."""
+def estimate(*names: str) -> dict[str, Any]:
+    """Seconds, TFLOP and GB of paper presets, by default of all that differ in cost, and what is assumed."""
     rows = Presets(ROOT / "presets").rows
-    names = [name for name in rows if name.startswith(_TABLES) and name.endswith(_ROWS) and "vit" not in name]
-    return {"assumed": ASSUMED, "presets": {name: _preset(name) for name in names}}
+    costly = [name for name in rows if name.startswith(_TABLES) and name.endswith(_ROWS) and "vit" not in name]
+    return {"assumed": ASSUMED, "presets": {name: _preset(name) for name in names or costly}}
 
 
 def _preset(name: str) -> dict[str, float | int]:

@@ -180,7 +180,9 @@ def what_a_step_sees(of: Of) -> str:
     return repr(parts)
 
 
-@pytest.mark.parametrize("words", NAMES)
+@pytest.mark.parametrize(
+    "words", [pytest.param(words, marks=pytest.mark.slow) if "vit" in words else words for words in NAMES]
+)
 def test_it_runs_one_step(settings: Any, words: str) -> None:
     for sections in settings(words):
         of = picker(sections)
