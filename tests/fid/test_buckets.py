@@ -63,6 +63,7 @@ def test_bad_inputs() -> None:
         next(buckets.moments())
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
     """The larger run has 49 MB of images more than the smaller, and 38 MB of features, plain and stylised."""
     program = """

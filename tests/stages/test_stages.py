@@ -68,7 +68,8 @@ def test_check_and_download_and_split(home: Path) -> None:
     assert np.bincount(train.labels[rows[1]]).tolist() == [22, 22]
 
 
-def test_generate_and_select(home: Path) -> None:
+def test_generate_and_select(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)  # discs and squares are soon told apart
     call("generate")
     pool = Images.load(Path("data/pool"))
     assert len(pool) == 160 and pool.counts() == {"disc": 80, "square": 80}
@@ -88,7 +89,7 @@ def test_an_npz_pool_is_held_against_the_classes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its labels are numbers: exchanged ones are refused, also where nothing is scored; coverage moves the index."""
-    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)  # discs and squares are soon told apart
+    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)
     (tmp_path / "src").symlink_to(home / "src")
     shutil.copytree(home / "data", tmp_path / "data")
     for name in ("params.yaml", "dvc.yaml"):
