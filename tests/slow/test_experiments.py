@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import resource
 import shutil
 import socket
 import subprocess
@@ -63,9 +64,11 @@ def rows(repository: Repository) -> list[dict[str, str]]:
 
 
 def test_the_second_run_does_nothing(ran: Repository) -> None:
-    begun = time.monotonic()
+    """The 5 seconds are the processor's: other work on the machine does not count."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert "Data and pipelines are up to date." in ran.dvc("repro").stdout
-    assert time.monotonic() - begun < 5
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
 
 
 def test_experiments_show_the_right_columns(explored: Repository) -> None:
@@ -177,7 +180,8 @@ def test_mlflow_compares_two_experiments(explored: Repository, ui: str, tmp_path
     assert "lambda_s" in page
     for name in ("sweep-1", "sweep-3"):
         robust = chosen[name].data.metrics["C"]
-        assert str(robust)[:4] in page, f"{name}: {robust} is not shown"  # the page rounds the last of its digits
+        rounded = {f"{value:.3f}".rstrip("0") for value in (robust - 0.0005, robust, robust + 0.0005)}
+        assert any(f">{text}<" in re.sub(r"\s", "", page) for text in rounded), f"{name}: {robust} is not shown"
         assert re.search(rf">\s*{chosen[name].data.params['lambda_s']}\s*<", page), f"{name}: lambda_s is not shown"
     shot = Path(str(tmp_path / "compare.png"))
     browse(url, tmp_path, "--virtual-time-budget=40000", "--window-size=1600,2400", f"--screenshot={shot}")
