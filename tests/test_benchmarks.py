@@ -212,6 +212,7 @@ def test_corruptions(measure: Measure) -> None:
         is_over(found[f"ratio_{ratio}"], *times, 1)
 
 
+@pytest.mark.slow
 def test_cbar(benchmark: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, measure: Measure) -> None:
     """That the three ways give the same pictures is proved where the corruptions are tested."""
     runs = {name: benchmark("cbar").Run(*facts) for name, facts in CBAR.items()}

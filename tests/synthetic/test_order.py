@@ -85,6 +85,7 @@ def test_the_sample_is_spread_over_each_class() -> None:
         assert places[0] == 0 and places[-1] == (labels == label).sum() - 1 and np.ptp(np.diff(places)) <= 1
 
 
+@pytest.mark.slow
 def test_digits(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A scorer of real coloured digits, barely fitted: right labels pass, exchanged 4 and 9 do not."""
     monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 150)
