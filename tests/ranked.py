@@ -48,7 +48,7 @@ def together(count: int, folder: Path) -> list[Any]:
     ]
     said = [process.communicate()[1] for process in running]
     assert [process.returncode for process in running] == [0] * count, said
-    return [torch.load(folder / f"{rank}.pt") for rank in range(count)]
+    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
 def exact() -> nn.Module:
