@@ -1,8 +1,8 @@
 """Run the arms of the ablation as DVC experiments and tabulate them: `make ablation`.
 
-Every arm is queued as an experiment named `ablation-ARM`; two workers run the queue. Arms that an earlier call
-finished on the same commit are not run again; ABLATION_BASE names another commit. The table goes to
-metrics/ablation.json and metrics/ablation.csv; `make docs` puts it into the README.
+Every arm is queued as an experiment named `digits-ARM-5-seeds`; two workers run the queue. Arms that an earlier
+call, or `make claims`, finished on the same commit are not run again; ABLATION_BASE names another commit. The table
+goes to metrics/ablation.json and metrics/ablation.csv; `make docs` puts it into the README.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from experiments import base, hardware, options, parameters, protocol, read, run
+from experiments import base, hardware, options, parameters, protocol, read, run, title
 from impasto.comparisons import paired
 from impasto.config.presets import read_overlay
 from impasto.io import write_csv, write_json
@@ -34,8 +34,9 @@ COLUMNS = ("arm", "clean", "clean_std", "C", "C_std", "core_minutes")
 
 def main() -> None:
     """Queue what is missing, run it, and write the table."""
-    found = run({f"ablation-{arm}": settings(arm) for arm in ARMS}, base("ABLATION_BASE"), WORKERS)
-    write({arm: found[f"ablation-{arm}"] for arm in ARMS})
+    names = {arm: title("digits", arm, SEEDS) for arm in ARMS}
+    found = run({names[arm]: settings(arm) for arm in ARMS}, base("ABLATION_BASE"), WORKERS)
+    write({arm: found[name] for arm, name in names.items()})
 
 
 def settings(arm: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Run the arms that the paper's claims need as DVC experiments: `make claims`, then `impasto claims`.
 
 Digits: 19 arms of five seeds, some 1.1 core-minutes of training a seed as `make ablation` measured, about 105
-core-minutes, besides the evaluations, and four more Fréchet curves, each with a generator and styles of its own seed.
+core-minutes, besides the evaluations, less the arms that `make ablation` has run on the same commit; and four more
+Fréchet curves, each with a generator and styles of its own seed.
 The part of CIFAR-10 in presets/cifar10-subset.yaml: three arms without synthetic images, since no generator draws
 photographs after minutes on two cores; guessed at 2 to 4 core-minutes a seed, 30 to 60 core-minutes.
 CLAIMS_POOL names an .npz file of synthetic images for it; then all 19 arms run there too, but one curve only.
@@ -19,7 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments import base, hardware, options, parameters, protocol, read, run, shown
+from experiments import base, hardware, options, parameters, protocol, read, run, shown, title
 from impasto.claims import OURS, SHARES, needed
 from impasto.config.presets import read_overlay
 from impasto.io import read_json, write_json
@@ -61,10 +62,15 @@ def synthetic(dataset: str) -> bool:
 
 def queue(dataset: str) -> dict[str, list[str]]:
     """Experiment -> the words that follow its name: one for each arm, and on digits one for each further curve."""
-    found = {f"claims-{dataset}-{arm}": options(settings(dataset, arm)) for arm in needed(synthetic(dataset))}
+    found = {named(dataset, arm): options(settings(dataset, arm)) for arm in needed(synthetic(dataset))}
     if dataset == "digits":
-        found |= {f"claims-{dataset}-curve-{seed}": [*options({"seed": seed}), "fid"] for seed in SEEDS[1:]}
+        found |= {f"{dataset}-curve-{seed}": [*options({"seed": seed}), "fid"] for seed in SEEDS[1:]}
     return found
+
+
+def named(dataset: str, arm: str) -> str:
+    """The experiment of an arm."""
+    return title(dataset, arm, SEEDS)
 
 
 def settings(dataset: str, arm: str) -> dict[str, Any]:
@@ -92,11 +98,11 @@ def there(name: str, told: object) -> str:
 def gather(dataset: str, revisions: dict[str, str], head: str) -> dict[str, Any]:
     """Scores of every arm by seed, the curves, and how they were made (see :mod:`impasto.claims`)."""
     names = needed(synthetic(dataset))
-    scores = {arm: read(revisions[f"claims-{dataset}-{arm}"], "metrics/evaluate.json") for arm in names}
+    scores = {arm: read(revisions[named(dataset, arm)], "metrics/evaluate.json") for arm in names}
     one = scores[names[0]]
-    first = revisions[f"claims-{dataset}-{names[0]}"]
+    first = revisions[named(dataset, names[0])]
     with_curve = {"0": first} | {
-        str(seed): revisions[name] for seed in SEEDS[1:] if (name := f"claims-{dataset}-curve-{seed}") in revisions
+        str(seed): revisions[name] for seed in SEEDS[1:] if (name := f"{dataset}-curve-{seed}") in revisions
     }
     curves = {seed: curve(shown(revision, "metrics/fid.csv")) for seed, revision in with_curve.items()}
     return {

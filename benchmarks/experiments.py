@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,11 @@ def run(wanted: Mapping[str, list[str]], head: str, workers: str) -> dict[str, s
     if missing := [name for name in wanted if name not in found]:
         sys.exit(f"error: no result for {', '.join(missing)}; `dvc queue logs {missing[0]}` tells why")
     return found
+
+
+def title(dataset: str, arm: str, seeds: Sequence[int]) -> str:
+    """The name of an arm's experiment, the same for all who ask for it."""
+    return f"{dataset}-{arm}-{len(seeds)}-seeds"
 
 
 def protocol(seeds: Iterable[int]) -> dict[str, Any]:

@@ -121,7 +121,17 @@ def test_every_arm_of_the_claims_is_valid(
         change(params, **{k.replace(".", "__"): read(v) for k, v in (w.split("=", 1) for w in words[1::2] if "=" in w)})
         check(params)
         seen.add(params.read_text())
-    assert len(seen) == len(queue) == 19 + 4 and queue["claims-digits-curve-4"] == ["-S", "seed=4", "fid"]
+    assert len(seen) == len(queue) == 19 + 4 and queue["digits-curve-4"] == ["-S", "seed=4", "fid"]
+
+
+def test_the_eight_arms_are_the_same_experiments_in_the_ablation_and_the_claims(
+    benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    ablation, queue = benchmark("ablation"), benchmark("claims").queue("digits")
+    shared = [arm for arm in ablation.ARMS if ablation.title("digits", arm, ablation.SEEDS) in queue]
+    assert shared == list(ablation.ARMS[:8])
+    assert all(queue[f"digits-{arm}-5-seeds"] == ablation.settings(arm) for arm in shared)
 
 
 def test_the_subset_of_cifar_is_asked_for_by_its_whole_path_or_told_missing(
@@ -135,7 +145,7 @@ def test_the_subset_of_cifar_is_asked_for_by_its_whole_path_or_told_missing(
     archive.parent.mkdir(parents=True)
     archive.touch()
     queue = claims.queue("cifar10-subset")
-    assert [name.removeprefix("claims-cifar10-subset-") for name in queue] == ["nst-ta", "nst-ta-mix", "nst-ta-re-n"]
+    assert list(queue) == [f"cifar10-subset-{arm}-5-seeds" for arm in ("nst-ta", "nst-ta-mix", "nst-ta-re-n")]
     assert all(f"dataset.root={archive}" in words and "augment.trivial=true" in words for words in queue.values())
 
 

@@ -7,6 +7,7 @@ so that it can be replayed, resumed, counted and tested without touching a pixel
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -84,10 +85,7 @@ def draw_plan(
     n = len(original)
     shares = mix.at(epoch)
     mask = interleave(n, shares.lambda_, batch)
-    row, copy = torch.empty(n, dtype=torch.int64), torch.empty(n, dtype=torch.int64)
-    for name, labels, where in (("original", original, ~mask), ("synthetic", synthetic, mask)):
-        draws = generator(seed, f"rows-{name}", epoch)
-        row[where], copy[where] = draw_rows(labels, int(where.sum()), strength, draws)
+    row, copy = _draw_streams({"original": (original, ~mask), "synthetic": (synthetic, mask)}, strength, seed, epoch)
     uniform = {name: torch.rand(n, generator=generator(seed, name, epoch)) for name in ("stylise", "alpha", "fresh")}
     stylised = uniform["stylise"] < torch.where(mask, shares.lambda_s, shares.lambda_o)
     return Plan(
@@ -117,6 +115,18 @@ def interleave(n: int, share: float, batch: int) -> Tensor:
         mask[stop - (until - before) : stop] = True
         before = until
     return mask
+
+
+def _draw_streams(
+    streams: Mapping[str, tuple[Tensor, Tensor]], strength: float, seed: int, epoch: int
+) -> tuple[Tensor, Tensor]:
+    """Rows and copies of each stream, at the places where its mask is true; name -> (labels, mask)."""
+    n = len(next(iter(streams.values()))[1])
+    row, copy = torch.empty(n, dtype=torch.int64), torch.empty(n, dtype=torch.int64)
+    for name, (labels, where) in streams.items():
+        draws = generator(seed, f"rows-{name}", epoch)
+        row[where], copy[where] = draw_rows(labels, int(where.sum()), strength, draws)
+    return row, copy
 
 
 def draw_rows(labels: Tensor, n: int, strength: float, draws: torch.Generator) -> tuple[Tensor, Tensor]:
