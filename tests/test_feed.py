@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 from impasto.augment import erase, geometry, trivial
+from impasto.config.style import Difference
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
 from impasto.feed import Feed
@@ -64,10 +67,30 @@ def test_faithful_leaves_5_percent_unpainted_where_there_are_rules(rules: dict[s
     """Of two groups of 50 originals; how many of one is chance, 47 or 48, so that 94 to 96 of 100 are painted."""
     found = feed(n=100, synthetic=0, mixed=mix(lambda_=0.0, lambda_o=1.0), augmented=augment(**rules))
     assert (found.plan(0).style != UNPAINTED).all(), "the papers' text paints what it stylises"
-    found.faithful, found.styles = True, 50
+    found.faithful, found.styles = get_args(Difference), 50
     for epoch in range(3):
         plan = found.plan(epoch)
         assert plan.stylised.all() and abs(int((plan.style != UNPAINTED).sum()) - painted) <= (painted < 100)
+
+
+def test_each_difference_changes_its_own_columns_of_the_plan() -> None:
+    mixed = mix(lambda_=0.5, lambda_o=0.6, lambda_s=0.6, alpha_o=[0.2, 0.8], alpha_s=[0.1, 1.0])
+    found = feed(n=2000, synthetic=900, mixed=mixed, augmented=augment(trivial=True))
+    found.styles = 60
+    plain = found.plan(1)
+    found.faithful = ("aliased",)
+    assert all(map(torch.equal, found.plan(1), plain)), "of the paintings, not of the plan"
+    found.faithful = ("left_out",)
+    left = found.plan(1)
+    gone = left.style == UNPAINTED
+    assert binomtest(int(gone.sum()), len(gone), 0.05).pvalue * 1000 >= 1
+    assert torch.equal(torch.where(gone, plain.style, left.style), plain.style)
+    assert all(map(torch.equal, left._replace(style=plain.style), plain))
+    assert not torch.equal(found.plan(2).style == UNPAINTED, gone)
+    found.faithful = ("groups",)
+    grouped = found.plan(1)
+    assert (grouped.style != UNPAINTED).all() and len(grouped.alpha[grouped.stylised].unique()) == 2 * 12
+    assert int(grouped.stylised.sum()) == 2 * 600 and int(plain.stylised.sum()) != 1200
 
 
 def test_labels_belong_to_the_images() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from impasto.checkpoint import Resume
+from impasto.config.style import Difference
 from impasto.errors import ImpastoError
 from impasto.mix import Plan
 from impasto.phase import base_phase
@@ -32,7 +33,7 @@ def numbers(epoch: int) -> dict[str, float]:
 def test_a_plan_is_that_of_the_numbers_of_its_epoch(epoch: int, faithful: bool) -> None:
     scheduled, plain = feed(mixed=mix(**POLICY)), feed(mixed=mix(**numbers(epoch)))
     for one in (scheduled, plain):
-        one.faithful, one.styles = faithful, 60
+        one.faithful, one.styles = get_args(Difference) if faithful else (), 60
     found = scheduled.plan(epoch)
     assert equal(found, plain.plan(epoch))
     for rows in found.batches(16):

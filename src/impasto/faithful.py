@@ -77,6 +77,15 @@ def faithful_draws(
     return found
 
 
+def left_out(style: Tensor, painted: float, seed: int, epoch: int) -> Tensor:
+    """The column ``style`` of a plan, ``UNPAINTED`` with probability 1 - ``painted`` for each image by itself.
+
+    What a group leaves out, for a plan without groups.
+    """
+    uniform = torch.rand(len(style), generator=generator(seed, "left-out", epoch))
+    return torch.where(uniform < painted, style, UNPAINTED)
+
+
 def _groups(
     most: int, count: int, interval: Interval, painted: float, styles: int, source: torch.Generator
 ) -> tuple[Tensor, Tensor]:

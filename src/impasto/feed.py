@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,10 @@ from impasto import ranks
 from impasto.augment import policy
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
+from impasto.config.style import Difference
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
-from impasto.faithful import PAINTED, faithful_draws
+from impasto.faithful import PAINTED, faithful_draws, left_out
 from impasto.mix import Plan, draw_plan
 from impasto.paintings import Paintings, gather
 
@@ -31,7 +32,7 @@ class Feed:
         batch: images per batch.
         seed: seed of the run.
         device: where the batches are wanted.
-        faithful: whether styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
+        faithful: in what styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
         views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
@@ -44,7 +45,7 @@ class Feed:
     batch: int
     seed: int
     device: torch.device
-    faithful: bool = False
+    faithful: Collection[Difference] = ()
     views: int = 1
 
     def __post_init__(self) -> None:
@@ -71,14 +72,14 @@ class Feed:
             seed=self.seed,
             epoch=epoch,
         )
-        if not self.faithful:
-            return plan
         rules = self.augment.trivial or self.augment.augmix != "none"
-        painted = PAINTED if rules else 1.0
-        draws = faithful_draws(
-            plan.synthetic, self.mix, styles=self.styles, seed=self.seed, epoch=epoch, painted=painted
-        )
-        return plan._replace(**draws._asdict())
+        painted = PAINTED if rules and "left_out" in self.faithful else 1.0
+        if "groups" in self.faithful:
+            draws = faithful_draws(
+                plan.synthetic, self.mix, styles=self.styles, seed=self.seed, epoch=epoch, painted=painted
+            )
+            return plan._replace(**draws._asdict())
+        return plan if painted == 1 else plan._replace(style=left_out(plan.style, painted, self.seed, epoch))
 
     def epoch(self, epoch: int) -> tuple[Plan, Iterator[tuple[Tensor, Tensor]]]:
         """Paint what an epoch needs and return its plan and its batches.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
@@ -25,7 +26,7 @@ from impasto.config.dataset import Dataset
 from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.presets import Presets
-from impasto.config.style import Style
+from impasto.config.style import Difference, Style
 from impasto.config.synthetic import Synthetic
 from impasto.config.train import Train
 from impasto.data.stream import Stream
@@ -93,7 +94,7 @@ def stream(n: int, classes: int, size: int, seed: int) -> Stream:
 
 
 @cache
-def painter(faithful: bool) -> Stylizer:
+def painter(faithful: Collection[Difference]) -> Stylizer:
     """AdaIN with a small random encoder: the published networks take a second and a half an image on a CPU."""
     encoder = RandomEncoder()
     bank = encode_styles(style_pictures(STYLES), encoder)
@@ -107,7 +108,7 @@ def feed(of: Of, n: int, size: int, batch: int) -> Feed:
     streams = stream(n, classes, size, 1), stream(pool, classes, size, 2)
     return Feed(
         streams=streams,
-        paintings=Paintings(painter(style.faithful), streams, style.refresh, CPU),
+        paintings=Paintings(painter(style.differences), streams, style.refresh, CPU),
         styles=STYLES,
         mix=of(Mix),
         augment=of(Augment),
@@ -115,7 +116,7 @@ def feed(of: Of, n: int, size: int, batch: int) -> Feed:
         batch=batch,
         seed=0,
         device=CPU,
-        faithful=style.faithful,
+        faithful=style.differences,
         views=3 if of(Train).consistency else 1,
     )
 

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from style_doubles import RandomEncoder, pictures
 from torch import Tensor, nn
 
-from impasto.config.style import Style
+from impasto.config.style import Difference, Style
 from impasto.errors import ImpastoError
 from impasto.rng import generator
 from impasto.style.adain import moments
@@ -145,7 +146,7 @@ def test_a_saved_model_paints_as_the_one_in_memory(
     images, plan = pictures(6), _plan(6)
     loaded = load_painter(tmp_path, _parameters("adain"), torch.device("cpu"), "fp32")
     assert torch.equal(loaded(images, *plan), painter(images, *plan))
-    published = Stylizer(encoder, decoder, painter.bank, faithful=True)
+    published = Stylizer(encoder, decoder, painter.bank, faithful=get_args(Difference))
     faithful = load_painter(tmp_path, _parameters("adain", faithful=True), torch.device("cpu"), "fp32")
     small = pictures(6, 4)  # shrunk after painting, which is where the two differ
     assert torch.equal(faithful(small, *plan), published(small, *plan))

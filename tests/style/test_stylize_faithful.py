@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from style_doubles import RandomEncoder, pictures
 from torch import Tensor, nn
 
+from impasto.config.style import Difference
 from impasto.rng import generator
 from impasto.style.bank import StyleBank, encode_styles
 from impasto.style.stylize import UNPAINTED, Stylizer
@@ -32,8 +35,15 @@ def _picture(side: int, low: float = 0.0, high: float = 1.0) -> Tensor:
     return low + (high - low) * torch.rand(1, 3, side, side, generator=generator(0, "test-picture"))
 
 
-def _paint(picture: Tensor, encoder: RandomEncoder, bank: StyleBank, images: Tensor, style: int = 0) -> Tensor:
-    painter = Stylizer(encoder, Constant(picture), bank, faithful=True)
+def _paint(
+    picture: Tensor,
+    encoder: RandomEncoder,
+    bank: StyleBank,
+    images: Tensor,
+    style: int = 0,
+    faithful: tuple[Difference, ...] = get_args(Difference),
+) -> Tensor:
+    painter = Stylizer(encoder, Constant(picture), bank, faithful=faithful)
     return painter(images, torch.full((len(images),), style), torch.ones(len(images)))
 
 
@@ -78,12 +88,24 @@ def test_images_without_a_style_are_resampled_only(encoder: RandomEncoder, bank:
 
 def test_each_image_is_painted_or_not(encoder: RandomEncoder, bank: StyleBank) -> None:
     images, picture = pictures(6, 32), _picture(224)
-    painter = Stylizer(encoder, Constant(picture), bank, faithful=True, chunk=4)
+    painter = Stylizer(encoder, Constant(picture), bank, faithful=get_args(Difference), chunk=4)
     styles = torch.tensor([0, UNPAINTED, 2, UNPAINTED, UNPAINTED, 4])
     painted = painter(images, styles, torch.full((6,), 0.7))
     left = styles == UNPAINTED
     assert torch.equal(painted[left], images[left])
     assert torch.equal(painted[~left], _bytes(picture[..., 3::7, 3::7]).expand(3, -1, -1, -1))
+
+
+def test_each_difference_comes_alone(encoder: RandomEncoder, bank: StyleBank) -> None:
+    """``left_out`` shrinks with antialiasing what it resamples; ``aliased`` paints every image."""
+    picture, images = _picture(224), pictures(1, 32)
+    whole = _paint(picture, encoder, bank, images, faithful=())
+    assert torch.equal(_paint(picture, encoder, bank, images, faithful=("left_out", "groups")), whole)
+    kept = _paint(picture, encoder, bank, images, UNPAINTED, ("left_out",))
+    back = nn.functional.interpolate(images.float() / 255, size=(224, 224), mode="bilinear")
+    assert torch.equal(kept, _bytes(nn.functional.interpolate(back, size=(32, 32), mode="bilinear", antialias=True)))
+    assert not torch.equal(kept, images), "antialiasing blurs what comes back"
+    assert torch.equal(_paint(picture, encoder, bank, images, faithful=("aliased",)), _bytes(picture[..., 3::7, 3::7]))
 
 
 def test_the_default_averages_what_it_shrinks(encoder: RandomEncoder, bank: StyleBank) -> None:

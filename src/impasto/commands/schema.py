@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any
 
 import typer
@@ -93,12 +94,14 @@ def _type(annotation: Any) -> str:
         return "number, ≥ 0, ≤ 1, or a schedule `{epoch: number, ...}`"
     if type(None) in arguments:
         return " or ".join([*(_type(inner) for inner in arguments if inner is not type(None)), "`null`"])
+    if isinstance(annotation, UnionType):
+        return " or ".join(map(_type, arguments))
     if str(annotation).startswith("typing.Literal"):
         return " or ".join(f"`{_plain(value)}`" for value in arguments)
     if name == "tuple" or str(annotation).startswith("tuple"):
         return "[low, high] in 0 to 1"
     if str(annotation).startswith("list"):
-        return "list"
+        return f"list of {_type(*arguments)}" if "Literal" in str(arguments) else "list"
     return {"int": "integer", "float": "number", "bool": "`true` or `false`", "str": "text"}[name]
 
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
+from pydantic_core import PydanticCustomError
 
 from impasto.config.base import Section
+
+Difference: TypeAlias = Literal["groups", "left_out", "aliased"]
+"""Where the code of arXiv 2512.15675 stylises otherwise than its text says (:mod:`impasto.faithful`)."""
+
+
+def _known(value: Any) -> Any:
+    """A truth value or a list of differences, none twice; one message for both."""
+    names = get_args(Difference)
+    named = isinstance(value, list) and all(name in names and value.count(name) == 1 for name in value)
+    if isinstance(value, bool) or named:
+        return value
+    raise PydanticCustomError("differences", f"it must be true, false or a list of some of {', '.join(names)}")
 
 
 class Decoder(Section):
@@ -46,8 +59,9 @@ class Style(Section):
         description="network whose channel statistics are the style"
     )
     encoder_weights: str | None = Field(description="vgg19: file of its published weights; null downloads them")
-    faithful: bool = Field(
-        description="stylise as the code of Siedel et al. does: groups of 50, 5 % left out, no antialiasing"
+    faithful: Annotated[bool | list[Difference], PlainValidator(_known)] = Field(
+        description="stylise as the code of Siedel et al. does: groups of 50 that share alpha, 5 % left_out, "
+        "aliased shrinking; true is all of these"
     )
     upscale: int = Field(ge=16, multiple_of=8, description="side to which images are resized for the encoder, pixels")
     refresh: float = Field(gt=0, le=1, description="share of the stylised images that is repainted each epoch")
@@ -55,9 +69,9 @@ class Style(Section):
 
     @model_validator(mode="after")
     def _published_parts(self) -> Self:
-        """What is published was made for vgg19, and the faithful form for what is published."""
+        """What is published was made for vgg19; recolouring has no faithful form, earlier paintings have no groups."""
         decoder = self.decoder
-        adain = self.method == "adain"
+        adain, faithful = self.method == "adain", f"style.faithful is {str(self.faithful).lower()}"
         needs = (
             (self.bank == "published", "style.bank is published", "style.decoder.source published",
              decoder.source == "published"),
@@ -65,16 +79,22 @@ class Style(Section):
             (decoder.weights is not None, "style.decoder.weights is set", "style.decoder.source published",
              decoder.source == "published"),
             (self.encoder_weights is not None, "style.encoder_weights is set", "style.encoder vgg19", self._vgg19),
-            (self.faithful, "style.faithful is true", "style.method adain", adain),
+            (self.differences, faithful, "style.method adain", adain),
             (self.bank == "published", "style.bank is published", "style.method adain", adain),
-            (self.faithful, "style.faithful is true", "style.decoder.source published", decoder.source == "published"),
-            (self.faithful, "style.faithful is true", "style.refresh 1", self.refresh == 1),
-            (self.faithful, "style.faithful is true", "style.count of 50 or more", self.count >= 50),
+            ("groups" in self.differences, faithful, "style.refresh 1", self.refresh == 1),
+            ("groups" in self.differences, faithful, "style.count of 50 or more", self.count >= 50),
         )  # fmt: skip
         for asked, what, wanted, there in needs:
             if asked and not there:
                 raise ValueError(f"{what}, which needs {wanted}")
         return self
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What ``faithful`` asks for, by name."""
+        if isinstance(self.faithful, bool):
+            return get_args(Difference) if self.faithful else ()
+        return tuple(self.faithful)
 
     @property
     def _vgg19(self) -> bool:

@@ -124,7 +124,8 @@ def _painted(mix: Mix, style: Style, styles: int) -> str:
         return "none of them stylised"
     verb = "painted with" if style.method == "adain" else "recoloured after"
     which = f"one of {styles} {style.bank if style.bank == 'procedural' else 'collected'} styles"
-    form = " as in the code of Siedel et al." if style.faithful and style.method == "adain" else ""
+    names = "" if style.faithful is True else f" ({', '.join(style.differences)})"
+    form = f" as in the code of Siedel et al.{names}" if style.differences and style.method == "adain" else ""
     return f"{' and '.join(shown)} {verb} {which}{form}"
 
 

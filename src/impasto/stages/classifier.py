@@ -70,7 +70,7 @@ class Inputs:
             batch=self._this.load(Train).batch,
             seed=seed,
             device=device(),
-            faithful=self._this.load(Style).faithful,
+            faithful=self._this.load(Style).differences,
             views=3 if self._this.load(Train).consistency else 1,
         )
 

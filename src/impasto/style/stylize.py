@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.config.style import Style
+from impasto.config.style import Difference, Style
 from impasto.errors import ImpastoError
 from impasto.style.adain import adain
 from impasto.style.bank import StyleBank, load_bank
@@ -23,7 +24,7 @@ BANK, DECODER, ENCODER = "bank.safetensors", "decoder.safetensors", "encoder.saf
 """File names in the folder of a style model; only an encoder with downloaded weights is kept there."""
 
 UNPAINTED = -1
-"""Instead of a style, with ``faithful`` alone: the image is only resampled, as 5 % of the paper's are."""
+"""Instead of a style, where ``faithful`` has ``left_out``: the image is only resampled, as 5 % of the paper's are."""
 
 
 class Painter(Protocol):
@@ -54,7 +55,8 @@ class Stylizer:
         precision: of encoder and decoder; statistics, blending and resizing are always float32.
         chunk: images worked on at once, which bounds the memory. On a CPU 32 is a fifth faster than 64: the features
             stay in its cache. A GPU wants some hundreds.
-        faithful: resample as the paper's code does (see :meth:`_as_published`).
+        faithful: in what the paper's code is followed: ``left_out`` heeds ``UNPAINTED`` among the styles, ``aliased``
+            shrinks as in :func:`_aliased`.
 
     Raises:
         ImpastoError: the bank's statistics are those of another encoder.
@@ -67,7 +69,7 @@ class Stylizer:
         bank: StyleBank,
         precision: Precision = "fp32",
         chunk: int = 32,
-        faithful: bool = False,
+        faithful: Collection[Difference] = (),
     ) -> None:
         if bank.mean.shape[1] != encoder.channels:
             found = f"the style bank has {bank.mean.shape[1]} channels, the encoder {encoder.channels}"
@@ -92,22 +94,26 @@ class Stylizer:
             features = self.encoder.levels(pixels)[-1]
             blended = adain(features, self.bank.mean[styles], self.bank.std[styles], alpha)
             pictures = self.decoder(blended).float()
-        if self.faithful:
-            return _to_bytes(self._as_published(pixels, pictures, styles))
-        return _to_bytes(resized(pictures.clamp(0, 1), images.shape[-1]))
+        if "left_out" in self.faithful:
+            unpainted = (styles == UNPAINTED)[:, None, None, None]
+            pictures = torch.where(unpainted, resized(pixels, pictures.shape[-1]), pictures)
+        shrink = _aliased if "aliased" in self.faithful else _antialiased
+        return _to_bytes(shrink(pictures, images.shape[-1]))
 
-    def _as_published(self, pixels: Tensor, pictures: Tensor, styles: Tensor) -> Tensor:
-        """Shrink bilinearly without antialiasing, clamp only then, and put resampled images where styles are left out.
 
-        From 224 px this keeps one of 49 pixels of a 32 px image, and blurs one of 64 px. One departure is left out: the
-        paper's code never clamps. Paintings are kept as uint8, which cannot hold a value outside [0, 1], and no byte
-        stands for one: of TrivialAugment's operations, which are drawn later, only Equalize wraps such values modulo
-        256; the others clamp them, or pass them on to the network.
-        """
-        enlarged = resized(pixels, pictures.shape[-1])
-        unpainted = (styles == UNPAINTED)[:, None, None, None]
-        pictures = torch.where(unpainted, enlarged, pictures)
-        return functional.interpolate(pictures, pixels.shape[-2:], mode="bilinear").clamp(0, 1)
+def _antialiased(pictures: Tensor, size: int) -> Tensor:
+    return resized(pictures.clamp(0, 1), size)
+
+
+def _aliased(pictures: Tensor, size: int) -> Tensor:
+    """Shrink bilinearly without antialiasing, and clamp only then.
+
+    From 224 px this keeps one of 49 pixels of a 32 px image, and blurs one of 64 px. One departure is left out: the
+    paper's code never clamps. Paintings are kept as uint8, which cannot hold a value outside [0, 1], and no byte
+    stands for one: of TrivialAugment's operations, which are drawn later, only Equalize wraps such values modulo
+    256; the others clamp them, or pass them on to the network.
+    """
+    return functional.interpolate(pictures, (size, size), mode="bilinear").clamp(0, 1)
 
 
 class Recolourer:
@@ -159,7 +165,7 @@ def load_painter(folder: Path, style: Style, device: torch.device, precision: Pr
     encoder = stored_encoder(folder, style)
     encoder.to(device)
     chunk = 32 if device.type == "cpu" else 256
-    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, style.faithful)
+    return Stylizer(encoder, load_decoder(folder / DECODER).to(device), bank, precision, chunk, style.differences)
 
 
 def stored_encoder(folder: Path, style: Style) -> Encoder:
