@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 STAMP := $(VENV)/.installed
 PORT ?= 5000
 
-.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims bench lock
+.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences bench lock
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -54,6 +54,9 @@ ablation: $(STAMP) ## the arms of the ablation as DVC experiments, five seeds ea
 claims: $(STAMP)   ## the arms that the paper's claims need, and what they say
 	python benchmarks/claims.py
 	impasto claims
+
+differences: $(STAMP) ## the arms that tell the paper's text from its code
+	python benchmarks/differences.py
 
 bench: $(STAMP)    ## all benchmarks
 	python benchmarks/run.py

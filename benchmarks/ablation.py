@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from experiments import base, hardware, options, parameters, protocol, read, run, title
-from impasto.comparisons import paired
+from arms import tabulate
+from experiments import base, options, protocol, run, title
 from impasto.config.presets import read_overlay
 from impasto.io import write_csv, write_json
-from impasto.metrics import over_seeds
 
 ARMS = (
     "baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", "syn-nst-ta", "colour-ta", "syn-quarter",
@@ -46,42 +44,10 @@ def settings(arm: str) -> list[str]:
 
 def write(revisions: dict[str, str]) -> None:
     """The table of arms and the paired differences."""
-    scores = {arm: read(revisions[arm], "metrics/evaluate.json") for arm in ARMS}
-    costs = {arm: read(revisions[arm], "metrics/time/train.json") for arm in ARMS}
-    by_arm = {arm: arm_row(scores[arm]["base"], costs[arm]["cpu_seconds"]) for arm in ARMS}
-    pairs = [difference(scores, arm, reference) for arm, reference in PAIRS]
-    facts = {
-        "n": scores["baseline"]["n"],
-        "seeds": list(SEEDS),
-        "corruptions": scores["baseline"]["sets"]["C"],
-        "severities": scores["baseline"]["severities"],
-        "table": parameters(revisions["baseline"])["evaluate"]["table"],
-        "revision": base("ABLATION_BASE"),
-        "hardware": hardware(costs["baseline"]),
-    }
-    write_json(Path("metrics/ablation.json"), facts | {"arms": by_arm, "pairs": pairs})
-    write_csv(
-        Path("metrics/ablation.csv"), COLUMNS, [{"arm": a} | {k: r[k] for k in COLUMNS[1:]} for a, r in by_arm.items()]
-    )
-
-
-def arm_row(base: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Mean and spread over seeds, and core-minutes of training per seed, which other work on the cores hardly moves."""
-    row = {"core_minutes": round(seconds / 60 / len(base["seeds"]), 2)}
-    for name in ("clean", "C"):
-        row |= {name: base[name]["mean"], f"{name}_std": base[name]["std"]}
-        row[f"{name}_seeds"] = [one[name] for one in base["seeds"].values()]
-    return row
-
-
-def difference(scores: dict[str, Any], arm: str, reference: str) -> dict[str, Any]:
-    """Mean difference of two arms with its 95 % interval, paired by seed (Student t)."""
-    row: dict[str, Any] = {"arm": arm, "reference": reference}
-    for name in ("clean", "C"):
-        ours, theirs = ([one[name] for one in scores[each]["base"]["seeds"].values()] for each in (arm, reference))
-        found = over_seeds(paired(ours, theirs))
-        row[name] = {"mean": found.mean, "interval": found.interval and list(found.interval)}
-    return row
+    table = tabulate(revisions, PAIRS, base("ABLATION_BASE"))
+    write_json(Path("metrics/ablation.json"), table)
+    rows = [{"arm": arm} | {name: row[name] for name in COLUMNS[1:]} for arm, row in table["arms"].items()]
+    write_csv(Path("metrics/ablation.csv"), COLUMNS, rows)
 
 
 if __name__ == "__main__":

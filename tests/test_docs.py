@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import speeds
 import torch
 from torch import nn
 
@@ -64,7 +65,7 @@ def test_the_parameter_reference_is_fresh() -> None:
 def test_the_numbers_in_the_text_are_those_of_the_metrics(
     readme: ModuleType, monkeypatch: pytest.MonkeyPatch, file: str, begin: str
 ) -> None:
-    monkeypatch.setattr(readme, "load", committed)
+    monkeypatch.setattr(readme.words, "load", committed)
     text = (ROOT / file).read_text()
     assert readme.fill(file, text) == text, "run `make docs`"
     assert f"<!-- {begin}" in text
@@ -97,19 +98,19 @@ MEASURED = {
 
 
 def test_speed_of_each_corruption(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readme, "load", lambda name: MEASURED)
+    monkeypatch.setattr(readme.words, "load", lambda name: MEASURED)
     lines = readme.speed().splitlines()
     assert "| fog | 61.7 | 48.8 | 198 | 4.1x | 0.8x |" in lines
     assert "| **all** | **220** | **173** | **1,219** | **11.2x** | **5.0x** |" in lines
     assert "| lines | 50.0 | 500 | 10.0x | 5,500 | 110x |" in lines
     assert "| sparkles | 50.0 | 500 | 10.0x |" in lines
-    rows = dict(readme.corruption_ratios(MEASURED))
+    rows = dict(speeds.corruption_ratios(MEASURED))
     assert list(rows.values()) == ["11.2x, 5.0x", "9.5x", "26.2x", "10.0x, 140x"]
-    assert readme.corruption_ratios({}) == []
+    assert speeds.corruption_ratios({}) == []
 
 
 def test_times_that_were_not_measured_are_told(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readme, "load", lambda name: {"cbar": MEASURED["cbar"]})
+    monkeypatch.setattr(readme.words, "load", lambda name: {"cbar": MEASURED["cbar"]})
     assert readme.speed().startswith("Times of -C are not measured yet: `make bench`")
     assert "| **all** | **50.0** | **500** | **10.0x** | **7,000** | **140x** |" in readme.speed()
 

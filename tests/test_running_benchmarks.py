@@ -11,12 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 from ruamel.yaml import YAML
 from scipy import stats
 
 from impasto.config.all import check
+from impasto.config.style import Difference, Style
 from tiny import ROOT, change
 
 Benchmark = Callable[[str], ModuleType]
@@ -149,6 +151,22 @@ def test_the_subset_of_cifar_is_asked_for_by_its_whole_path_or_told_missing(
     assert all(f"dataset.root={archive}" in words and "augment.trivial=true" in words for words in queue.values())
 
 
+def test_every_arm_of_the_differences_is_valid(
+    benchmark: Benchmark, params: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    differences, read, original = benchmark("differences"), YAML(typ="safe", pure=True).load, params.read_text()
+    asked = {}
+    for arm in differences.ARMS:
+        params.write_text(original)
+        words = differences.settings(arm)[1::2]
+        change(params, **{k.replace(".", "__"): read(v) for k, v in (word.split("=", 1) for word in words)})
+        asked[arm] = check(params)[Style].differences
+    names = get_args(Difference)
+    assert asked == {"text": (), **{name: (name,) for name in names}, "code": names}
+    assert {arm for arm, _ in differences.PAIRS} == set(names) | {"code"}
+
+
 def test_what_the_claims_ran_is_gathered_by_seed(benchmark: Benchmark) -> None:
     claims = benchmark("claims")
     seeds = {str(seed): {"clean": seed / 10, "C": seed / 20, "C_bar": 0.0} for seed in (4, 3, 2, 1, 0)}
@@ -164,7 +182,7 @@ def test_differences_of_arms_are_paired(benchmark: Benchmark) -> None:
         arm: {"base": {"seeds": {str(seed): {"clean": one, "C": one / 2} for seed, one in enumerate(row)}}}
         for arm, row in rows.items()
     }
-    found = ablation.difference(scores, "ta", "baseline")
+    found = benchmark("arms").difference(scores, "ta", "baseline")
     interval = stats.ttest_rel(rows["ta"], rows["baseline"]).confidence_interval(0.95)
     assert found["clean"]["mean"] == pytest.approx(0.0175) and found["C"]["mean"] == pytest.approx(0.0175 / 2)
     assert found["clean"]["interval"] == pytest.approx(list(interval))
