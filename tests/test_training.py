@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,16 @@ def test_published_learning_rates_while_averaging() -> None:
     assert rates == pytest.approx([0.0084, 0.0107, 0.0131, 0.0154, 0.0177, 0.02, 0.02], abs=6e-5)
 
 
-@pytest.mark.parametrize(("start", "epochs", "first"), [(0.55, 20, 11), (0.9, 30, 27), (0.5, 3, 2), (1.0, 5, None)])
-def test_averaging_starts_after_its_fraction(start: float, epochs: int, first: int | None) -> None:
+@pytest.mark.parametrize("start", [0.1, 0.5, 0.55, 0.7, 0.9, 0.99, 1.0])
+@pytest.mark.parametrize("epochs", [1, 3, 5, 20, 21, 30, 300])
+def test_averaging_starts_with_the_epoch_after_which_more_than_its_fraction_has_passed(
+    start: float, epochs: int
+) -> None:
+    """As the paper's code has it; never none at all but for a start of 1."""
+    exact = Fraction(str(start))
+    first = next((k for k in range(epochs) if k + 1 > exact * epochs), None)
     assert base_phase(train(epochs=epochs, averaging={"start": start})).average == first
+    assert (first is None) == (start == 1)
 
 
 def test_restarts_come_back_to_the_full_rate() -> None:

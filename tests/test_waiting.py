@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD
 
 from impasto.feed import Feed
+from impasto.optimiser import build_optimiser
 from impasto.phase import base_phase
+from impasto.rng import generator
+from impasto.style.bank import encode_styles
+from impasto.style.decoder import Decoder
+from impasto.style.stylize import Stylizer
 from impasto.training import Loop
-from tiny import CPU, augment, feed, mix, model, train
+from style.style_doubles import RandomEncoder
+from tiny import CPU, STYLES, augment, feed, mix, model, train
 from waiting import WaitError, never_waiting
 
 EVERYTHING = {
@@ -52,10 +60,12 @@ def test_an_epoch_waits_for_nothing(name: str, changes: dict[str, Any], settings
     config = train(**settings)
     loop, found = made(name, config, **changes)
     plan = found.plan(0)
-    found.paintings.paint(plan)
-    for _ in found._batches(plan, 0):  # tables that are made once and kept, by the side of the images
+    found.paintings.paint(plan)  # tables that are made once and kept, by the side of the images
+    for _ in found._batches(plan, 0):
         pass
     with never_waiting(*residents(loop, found)) as device:
+        found.paintings.paint(found.plan(1))
+        found.paintings.paint(plan)
         for number, (rows, (images, labels)) in enumerate(
             zip(plan.batches(found.batch), found._batches(plan, 0), strict=True)
         ):
@@ -65,6 +75,45 @@ def test_an_epoch_waits_for_nothing(name: str, changes: dict[str, Any], settings
             with pytest.raises(WaitError):
                 float(loss)
     assert number == 3 and torch.isfinite(loss)
+
+
+def test_painting_and_streamed_images_wait_for_nothing() -> None:
+    """The real style transfer, and streams too large for the device."""
+    loop, found = made("wrn", train(), trivial=True)
+    encoder = RandomEncoder()
+    bank = encode_styles(torch.randint(0, 256, (STYLES, 3, 16, 16), dtype=torch.uint8), encoder)
+    painter = Stylizer(encoder, Decoder(encoder.channels, generator(0, "test")), bank)
+    for stream in found.streams:
+        stream._held = None
+    found.paintings._stylise = painter
+    weights = [*encoder.parameters(), *encoder.buffers(), *painter.decoder.parameters(), *painter.decoder.buffers()]
+    with never_waiting(*residents(loop, found), *weights, *bank) as device:
+        plan, batches = found.epoch(0)
+        assert found.paintings.repainted > 10
+        for number, (rows, (images, labels)) in enumerate(zip(plan.batches(found.batch), batches, strict=True)):
+            assert device.holds(images)
+            loop.step(images, labels, plan.synthetic[rows], 0, number)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_the_scaler_of_fp16_waits_for_nothing_where_the_optimiser_is_fused(fused: bool) -> None:
+    """As on CUDA; otherwise the scaler reads whether the gradient is finite."""
+    loop, found = made("wrn", train(), trivial=True)
+    loop.optimizer = SGD(loop.model.parameters(), lr=0.1, momentum=0.9, nesterov=True, fused=fused)
+    loop.scaler = torch.amp.GradScaler("cpu", enabled=True)
+    plan = found.plan(0)
+    found.paintings.paint(plan)
+    images, labels = next(iter(found._batches(plan, 0)))
+    loop.step(images, labels, plan.synthetic[:16], 0, 0)  # the scale is made in the first step
+    there = (*residents(loop, found), images, labels, loop.scaler._scale)
+    with never_waiting(*there), nullcontext() if fused else pytest.raises(WaitError, match="_local_scalar_dense"):
+        loop.step(images, labels, plan.synthetic[:16], 0, 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="fused for CUDA alone")
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_the_optimiser_is_fused_on_a_gpu(name: str) -> None:
+    assert build_optimiser(model().to("cuda"), train(optimizer=name)).defaults["fused"]
 
 
 READS: list[Callable[[Tensor], object]] = [

@@ -38,9 +38,10 @@ def cosine_restarts(epoch: float, rate: float, period: int, factor: int) -> floa
 def base_phase(train: Train) -> Phase:
     """Training from scratch: cosine restarts, then a linear move to the averaging rate, which stays.
 
-    The first averaged epoch still has the rate of the cosine, as when torch's ``SWALR`` is stepped after it.
+    Averaged are the epochs at whose end more than ``start`` of all have passed; 1 averages none. The first of them
+    still has the rate of the cosine, as when torch's ``SWALR`` is stepped after it.
     """
-    averaging, first = train.averaging, math.ceil(train.averaging.start * train.epochs - 1e-9)
+    averaging, first = train.averaging, math.floor(train.averaging.start * train.epochs + 1e-9)
 
     def rate(epoch: int) -> float:
         before = cosine_restarts(min(epoch, first), train.learning_rate, train.period, train.period_factor)

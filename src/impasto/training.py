@@ -141,8 +141,7 @@ class Loop:
         """One step of the optimiser on a batch of an epoch; returns this process's part of the loss, detached.
 
         The gradient is summed over the processes and the ``train.accumulate`` parts of each, weighted by their shares
-        of the images: without batch norm it is that of the whole batch. Nothing here waits for the device, but for the
-        scaler of fp16, which asks once a step whether the gradient is finite.
+        of the images: without batch norm it is that of the whole batch. Nothing here waits for the device.
         """
         total = torch.zeros((), device=images.device)
         self.optimizer.zero_grad(set_to_none=True)

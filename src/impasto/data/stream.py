@@ -45,7 +45,10 @@ class Stream:
         """The images uint8 [B, 3, H, W] at ``rows`` (int64 [B], CPU) of the stream, on the device."""
         if self._held is not None:
             return self._held[rows.to(self._device, non_blocking=True)]
-        return to_device(self._pixels[self._rows[rows.numpy()]], self._device)
+        found = torch.from_numpy(np.array(self._pixels[self._rows[rows.numpy()]]))
+        # Only from pinned memory does a GPU copy while the host goes on.
+        found = found.pin_memory() if self._device.type == "cuda" else found
+        return found.to(self._device, non_blocking=True)
 
 
 def room(device: torch.device) -> int:

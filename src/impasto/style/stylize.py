@@ -82,7 +82,7 @@ class Stylizer:
     def __call__(self, images: Tensor, styles: Tensor, alpha: Tensor) -> Tensor:
         """See :class:`Painter`."""
         painted = torch.empty_like(images)
-        styles, alpha = styles.to(images.device), alpha.to(images.device)
+        styles, alpha = (column.to(images.device, non_blocking=True) for column in (styles, alpha))
         for start in range(0, len(images), self.chunk):
             part = slice(start, start + self.chunk)
             painted[part] = self._paint(images[part], styles[part], alpha[part])
