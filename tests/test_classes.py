@@ -80,16 +80,16 @@ def test_intervals_are_those_of_an_independent_bootstrap() -> None:
     labels, predicted = found.labels[0], found.predicted[0]
     right = found.right[1:4].mean(0)
     scores: dict[str, list[float]] = {"f1": [], "robust_recall": []}
-    for _ in range(1500):
+    for _ in range(600):
         pick = random.integers(0, 300, 300)
         known = {"labels": range(4), "zero_division": 0}
         scores["f1"].append(precision_recall_fscore_support(labels[pick], predicted[pick], **known)[2].mean())
         scores["robust_recall"].append(np.mean([right[pick][labels[pick] == k].mean() for k in range(4)]))
-    row = table(found, 1500)["macro"]
+    row = table(found, 2000)["macro"]
     for name, values in scores.items():
         low, high = np.quantile(values, [0.025, 0.975])
-        assert row[f"{name}_low"] == pytest.approx(low, abs=0.15 * (high - low))
-        assert row[f"{name}_high"] == pytest.approx(high, abs=0.15 * (high - low))
+        assert row[f"{name}_low"] == pytest.approx(low, abs=0.2 * (high - low))
+        assert row[f"{name}_high"] == pytest.approx(high, abs=0.2 * (high - low))
 
 
 def test_other_images_in_the_corrupted_sets_have_no_interval() -> None:
