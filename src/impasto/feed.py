@@ -13,6 +13,7 @@ from impasto.augment import policy
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
 from impasto.config.style import Difference
+from impasto.copies import Copies, show_copies
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
 from impasto.faithful import PAINTED, faithful_draws, left_out
@@ -33,6 +34,7 @@ class Feed:
         seed: seed of the run.
         device: where the batches are wanted.
         faithful: in what styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
+        copies: rows at the end of the original stream that are copies of others; None if there are none.
         views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
@@ -47,6 +49,7 @@ class Feed:
     device: torch.device
     faithful: Collection[Difference] = ()
     views: int = 1
+    copies: Copies | None = None
 
     def __post_init__(self) -> None:
         if self.mix.most_synthetic > 0 and not len(self.streams[1]):
@@ -57,8 +60,8 @@ class Feed:
             )
 
     def __len__(self) -> int:
-        """Images of an epoch."""
-        return len(self.streams[0])
+        """Images of an epoch: as many as there are originals, copies not counted."""
+        return self.copies.first if self.copies else len(self.streams[0])
 
     def plan(self, epoch: int) -> Plan:
         """The plan of an epoch."""
@@ -71,7 +74,13 @@ class Feed:
             batch=self.batch,
             seed=self.seed,
             epoch=epoch,
+            length=len(self),
         )
+        plan = self._as_published(plan, epoch) if self.faithful else plan
+        return show_copies(plan, self.copies, self.mix.combine_o) if self.copies else plan
+
+    def _as_published(self, plan: Plan, epoch: int) -> Plan:
+        """The plan with the columns that the paper's code draws otherwise."""
         rules = self.augment.trivial or self.augment.augmix != "none"
         painted = PAINTED if rules and "left_out" in self.faithful else 1.0
         if "groups" in self.faithful:

@@ -65,6 +65,7 @@ def draw_plan(
     batch: int,
     seed: int,
     epoch: int,
+    length: int | None = None,
 ) -> Plan:
     """Draw the plan of one epoch.
 
@@ -73,7 +74,7 @@ def draw_plan(
     runs of a sweep paired.
 
     Args:
-        original: int64 [N], labels of the training split; N is the length of the epoch.
+        original: int64 [O], labels of the training split, and of its copies if there are any.
         synthetic: int64 [M], labels of the synthetic subset.
         mix: lambda, lambda_o, lambda_s, as they are in this epoch; alpha_o, alpha_s, combine_o, combine_s.
         strength: class balance, 0 (as frequent as in the stream) to 1 (uniform).
@@ -81,8 +82,9 @@ def draw_plan(
         batch: images per batch; each holds its exact share of synthetic images, up to rounding.
         seed: seed of the run.
         epoch: number of the epoch, from 0.
+        length: images N of the epoch; None for O.
     """
-    n = len(original)
+    n = len(original) if length is None else length
     shares = mix.at(epoch)
     mask = interleave(n, shares.lambda_, batch)
     row, copy = _draw_streams({"original": (original, ~mask), "synthetic": (synthetic, mask)}, strength, seed, epoch)

@@ -14,6 +14,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
+from impasto.classes import class_rows, columns
 from impasto.config.base import load
 from impasto.config.model import Model
 from impasto.corruptions.sets import aggregates, expand
@@ -63,7 +64,8 @@ def _write_run(
     names = {
         "images": "data/raw/train", "split": "data/split", "pool": "data/pool", "synthetic": "data/synthetic",
         "style": "models/style", "tuned": "models/tuned", "evaluation": "metrics/evaluate.json",
-        "corruptions": "metrics/corruptions.csv", "fid": "metrics/fid.json", "train_curve": "metrics/train.csv",
+        "corruptions": "metrics/corruptions.csv", "classes": "metrics/classes.csv", "fid": "metrics/fid.json",
+        "train_curve": "metrics/train.csv",
         "finetune_curve": "metrics/finetune.csv", "pictures": "pictures", "times": "metrics/time", "out": "report",
         "metrics": "metrics/summary.json", "params": "params.yaml",
     }  # fmt: skip
@@ -102,8 +104,8 @@ def _write_images(at: SimpleNamespace, classes: tuple[str, ...], synthetic: int,
     Images(pixels[:synthetic], labels[:synthetic], classes, source).save(at.pool)
     write_npy(at.synthetic / "index.npy", np.arange(synthetic))
     tensor = torch.from_numpy(pixels)
-    for name, columns in (("samples", 10), ("styles", 5), ("corrupted", 12)):
-        write_png(at.pictures / f"{name}.png", sheet(list(tensor[: 8 * columns].split(8))))
+    for name, wide in (("samples", 10), ("styles", 5), ("corrupted", 12)):
+        write_png(at.pictures / f"{name}.png", sheet(list(tensor[: 8 * wide].split(8))))
 
 
 def _write_models(at: SimpleNamespace, seeds: tuple[int, ...], classes: tuple[str, ...]) -> None:
@@ -137,6 +139,8 @@ def _write_scores(
     write_record(at.evaluation, facts | {kind: summary(one) | {"seeds": one} for kind, one in by_kind.items()})
     table = [{"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in counts(p, classes)]
     write_csv(at.corruptions, table[0], table)
+    each = ({"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in class_rows(p, classes, c, 100, 0))
+    write_csv(at.classes, ("model", *columns(classes)), each)
 
 
 def _write_curves(at: SimpleNamespace, seeds: tuple[int, ...], params: Values, draws: np.random.Generator) -> None:

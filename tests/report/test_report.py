@@ -182,6 +182,21 @@ def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
     assert f"10{THIN}min 45{THIN}s" in page.text
 
 
+def test_each_class_has_its_scores_and_minorities_are_told(run: Callable[..., Report]) -> None:
+    """1,000 images in 7 classes: 143 in each of six, 142 in the last."""
+    at, page, _ = run(classes=tuple("abcdefg"))
+    text = page.text.split("Class by class")[1]
+    rows = {row["class"]: row for row in read_csv(at.classes) if row["model"] == "tuned-0"}
+    assert rows["g"]["group"] == "minority" and {rows[c]["group"] for c in "abcdef"} == {"majority"}
+    for name, heading in (("macro", "mean of the classes"), ("gap", "majority - minority")):
+        row = rows[name]
+        low, high = (f"{100 * float(row[f'f1_{end}']):.1f}" for end in ("low", "high"))
+        told = rf"{heading} 1,000 {re.escape(percent(float(row['precision'])))} .*{low} to {high}"
+        assert re.search(told, text), told
+    assert re.search(rf" g minority 142 {re.escape(percent(float(rows['g']['precision'])))}", text)
+    assert "fewer test images than the mean class" in text
+
+
 def test_summary_holds_means_distance_and_shares(run: Callable[..., Report]) -> None:
     at, page, log = run({"lambda_s": 0.44})
     summary, curve = read_json(at.metrics), read_record(at.fid)
@@ -265,7 +280,7 @@ def test_names_of_classes_are_text_and_not_markup(run: Callable[..., Report]) ->
 def test_many_classes_begin_with_the_worst(run: Callable[..., Report]) -> None:
     at, page, _ = run(classes=tuple(f"class-{index:02d}" for index in range(25)))
     recall = read_record(at.evaluation)["tuned"]["seeds"]["0"]["recall"]
-    shown = re.findall(r"(class-\d\d) \d", page.text.split("Class by class")[1].split(" Time ")[0])
+    shown = re.findall(r"(class-\d\d) \d", page.text.split("Class by class")[1].split(" images precision ")[0])
     assert [recall[name] for name in shown] == sorted(recall.values()) and "other 5 classes" in page.text
 
 

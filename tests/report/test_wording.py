@@ -71,6 +71,15 @@ def test_default_recipe(tmp_path: Path) -> None:
         ({"style__bank": "folder"}, "one of 400 collected styles"),
         ({"balance__strength": 1.0}, "classes drawn equally often, TrivialAugment"),
         ({"balance__strength": 0.5}, "class balance 0.5,"),
+        (
+            {"balance__p1": 0.8, "balance__p2": "fill"},
+            ", stylised copies per image: 0.8 in majority, up to the largest in",
+        ),
+        (
+            {"balance__multipliers": [{"class": "7", "copies": 2.0}], "balance__copy": "duplicate"},
+            "duplicates per image: 0 in majority, 0 in rare classes, 2 in 7, TrivialAugment",
+        ),
+        ({"style__bank": "training", "style__count": None}, "painted with one of 400 styles, the training images'"),
         ({"augment__trivial": False}, "no TrivialAugment, 30 epochs"),
         ({"augment__trivial": False, "augment__augmix": "all"}, "procedural styles, AugMix, 30 epochs"),
         ({"augment__trivial": False, "augment__augmix": "official"}, ", AugMix of its official operations, 30"),

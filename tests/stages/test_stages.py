@@ -159,6 +159,12 @@ def test_evaluate_and_report(home: Path) -> None:
             answer = model(to_unit(torch.from_numpy(np.array(test.pixels)))).float().argmax(1).numpy()
         assert np.array_equal(read_npy(Path(f"data/predictions/{who}.npy"))[0], answer), "each model speaks for itself"
     assert "mCE" not in scores["tuned"]
+    rows = {row["class"]: row for row in read_csv(Path("metrics/classes.csv")) if row["model"] == "tuned-1"}
+    assert float(rows["macro"]["recall"]) == pytest.approx(scores["tuned"]["seeds"]["1"]["balanced"])
+    assert list(rows)[: len(test.classes)] == list(test.classes)
+    for name, recall in scores["tuned"]["seeds"]["1"]["recall"].items():
+        assert float(rows[name]["recall"]) == pytest.approx(recall)
+        assert sum(int(rows[name][f"as {other}"]) for other in test.classes) == int(rows[name]["n"])
     call("report")
     summary = read_json(Path("metrics/summary.json"))
     assert summary["clean"] == pytest.approx(scores["tuned"]["clean"]["mean"])

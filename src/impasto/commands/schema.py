@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any
+from typing import Annotated, Any, Union, get_origin
 
 import typer
 from annotated_types import Ge, Gt, Le, Len, Lt, MaxLen, MinLen, MultipleOf
@@ -94,7 +94,7 @@ def _type(annotation: Any) -> str:
         return "number, ≥ 0, ≤ 1, or a schedule `{epoch: number, ...}`"
     if type(None) in arguments:
         return " or ".join([*(_type(inner) for inner in arguments if inner is not type(None)), "`null`"])
-    if isinstance(annotation, UnionType):
+    if get_origin(annotation) in (Union, UnionType):
         return " or ".join(map(_type, arguments))
     if str(annotation).startswith("typing.Literal"):
         return " or ".join(f"`{_plain(value)}`" for value in arguments)

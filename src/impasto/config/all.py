@@ -63,7 +63,7 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         assert isinstance(value, section)
         return value
 
-    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks):
+    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks, _copies):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
 
@@ -137,4 +137,15 @@ def _blocks(of: Of) -> Fault:
         if blocks and step.open > blocks:
             what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {blocks}"
             return what, f"Open {blocks} at most."
+    return None
+
+
+def _copies(of: Of) -> Fault:
+    balance, bank = of(Balance), of(Style).bank
+    if balance.styles == "class" and bank != "training":
+        what = f"balance.styles is class, but style.bank is {bank}, whose styles have no classes"
+        return what, "Set style.bank to training, or balance.styles to any."
+    if balance.copies and balance.copy_ == "rules" and not of(Augment).trivial:
+        what = "balance.copy is rules, but augment.trivial is false"
+        return what, "Set augment.trivial to true: it then acts on copies alone."
     return None

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, PlainValidator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, model_validator
 
 from impasto.config.base import Section
+from impasto.config.either import either
 
 Difference: TypeAlias = Literal["groups", "left_out", "aliased"]
 """Where the code of arXiv 2512.15675 stylises otherwise than its text says (:mod:`impasto.faithful`)."""
 
 
-def _known(value: Any) -> Any:
-    """A truth value or a list of differences, none twice; one message for both."""
+def _known(value: Any) -> bool:
     names = get_args(Difference)
     named = isinstance(value, list) and all(name in names and value.count(name) == 1 for name in value)
-    if isinstance(value, bool) or named:
-        return value
-    raise PydanticCustomError("differences", f"it must be true, false or a list of some of {', '.join(names)}")
+    return isinstance(value, bool) or named
 
 
 class Decoder(Section):
@@ -44,13 +41,16 @@ class Style(Section):
     method: Literal["adain", "colour"] = Field(
         description="adain: feature statistics; colour: pixel statistics, the control for what recolouring explains"
     )
-    bank: Literal["procedural", "folder", "published"] = Field(
-        description="where styles come from: code, the pictures in style.root, or published features of vgg19"
+    bank: Literal["procedural", "folder", "published", "training"] = Field(
+        description="where styles come from: code, the pictures in style.root, published features of vgg19, or the "
+        "training images, each of which is a style"
     )
     root: str | None = Field(
         description="folder of style pictures, or file of published features, where null downloads them; else null"
     )
-    count: int = Field(ge=1, description="number of styles; of published features the first so many")
+    count: int | None = Field(
+        ge=1, description="number of styles; of published features the first so many; null for the training images"
+    )
     size: int = Field(ge=8, description="side of the style images, pixels; published features have none")
     min_std: float = Field(
         ge=0, le=0.25, description="least contrast of a style; flat styles erase the content; not of published features"
@@ -59,7 +59,10 @@ class Style(Section):
         description="network whose channel statistics are the style"
     )
     encoder_weights: str | None = Field(description="vgg19: file of its published weights; null downloads them")
-    faithful: Annotated[bool | list[Difference], PlainValidator(_known)] = Field(
+    faithful: Annotated[
+        bool | list[Difference],
+        either(_known, f"true, false or a list of some of {', '.join(get_args(Difference))}"),
+    ] = Field(
         description="stylise as the code of Siedel et al. does: groups of 50 that share alpha, 5 % left_out, "
         "aliased shrinking; true is all of these"
     )
@@ -82,7 +85,9 @@ class Style(Section):
             (self.differences, faithful, "style.method adain", adain),
             (self.bank == "published", "style.bank is published", "style.method adain", adain),
             ("groups" in self.differences, faithful, "style.refresh 1", self.refresh == 1),
-            ("groups" in self.differences, faithful, "style.count of 50 or more", self.count >= 50),
+            ("groups" in self.differences, faithful, "style.count of 50 or more", (self.count or 50) >= 50),
+            (self.bank == "training", "style.bank is training", "style.count null", self.count is None),
+            (self.bank != "training", f"style.bank is {self.bank}", "a style.count", self.count is not None),
         )  # fmt: skip
         for asked, what, wanted, there in needs:
             if asked and not there:

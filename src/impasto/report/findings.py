@@ -11,6 +11,7 @@ from impasto.config.mix import Shares
 from impasto.config.schedule import Schedule
 from impasto.corruptions.tables import table_for
 from impasto.fid.curve import FrechetCurve
+from impasto.report.by_class import ByClass
 from impasto.report.data import SCORES, SETS, Cost, Curve, Evaluation, Material, realised
 from impasto.report.recipe import Recipe, architecture, sentence, subject
 from impasto.report.strip import Strip
@@ -38,6 +39,7 @@ class Findings:
         recipe: the parameters that made it.
         settings: table and seed of the corruptions.
         evaluation: scores on the test split.
+        by_class: those of each class.
         train: curve of the training from scratch.
         finetune: curve of the unfreezing.
         frechet: distance of the synthetic images over lambda_s, if there are any.
@@ -50,6 +52,7 @@ class Findings:
     recipe: Recipe
     settings: Evaluate
     evaluation: Evaluation
+    by_class: ByClass
     train: Curve
     finetune: Curve
     frechet: FrechetCurve | None

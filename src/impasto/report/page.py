@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from impasto.report import wording
+from impasto.report.by_class import MEASURES, OVERALL
 from impasto.report.figures import Mark, Plot, frechet_plot, training_plots
 from impasto.report.findings import Findings
 
@@ -34,6 +35,7 @@ def render_page(findings: Findings, plots: Mapping[str, Plot], pictures: Mapping
     environment = templates(autoescape=True)
     environment.filters |= {"uri": data_uri, "png": encode_png}
     values = {"plots": plots, "pictures": pictures, "heat": _heat(findings), "recall": _recall(findings)}
+    values |= {"measures": MEASURES, "overall": OVERALL}
     return environment.get_template("report.html.j2").render(run=findings, **values)
 
 

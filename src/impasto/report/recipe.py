@@ -32,6 +32,14 @@ _AUGMIX = {
 }
 
 
+_COPIES = {
+    "style": "stylised copies",
+    "duplicate": "duplicates",
+    "rules": "copies with TrivialAugment",
+    "reconstruction": "copies at style strength 0",
+}
+
+
 class Load(Protocol):
     """Reads a section of the parameters."""
 
@@ -123,7 +131,8 @@ def _painted(mix: Mix, style: Style, styles: int) -> str:
     if not shown:
         return "none of them stylised"
     verb = "painted with" if style.method == "adain" else "recoloured after"
-    which = f"one of {styles} {style.bank if style.bank == 'procedural' else 'collected'} styles"
+    kinds = {"procedural": "procedural styles", "training": "styles, the training images'"}
+    which = f"one of {styles} {kinds.get(style.bank, 'collected styles')}"
     names = "" if style.faithful is True else f" ({', '.join(style.differences)})"
     form = f" as in the code of Siedel et al.{names}" if style.differences and style.method == "adain" else ""
     return f"{' and '.join(shown)} {verb} {which}{form}"
@@ -131,7 +140,12 @@ def _painted(mix: Mix, style: Style, styles: int) -> str:
 
 def _balance(balance: Balance) -> list[str]:
     words = {0.0: [], 1.0: ["classes drawn equally often"]}
-    return words.get(balance.strength, [f"class balance {balance.strength:g}"])
+    told = words.get(balance.strength, [f"class balance {balance.strength:g}"])
+    if not balance.copies:
+        return told
+    amounts = ["up to the largest" if amount == "fill" else f"{amount:g}" for amount in (balance.p1, balance.p2)]
+    own = "".join(f", {one.copies:g} in {one.name}" for one in balance.multipliers)
+    return [*told, f"{_COPIES[balance.copy_]} per image: {amounts[0]} in majority, {amounts[1]} in rare classes{own}"]
 
 
 def _augmented(augment: Augment) -> list[str]:

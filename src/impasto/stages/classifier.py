@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from impasto.checkpoint import Resume
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
 from impasto.config.mix import Mix
-from impasto.config.seed import Seeds
+from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
+from impasto.copies import Bank, Copies, draw_copies, per_class
 from impasto.data.images import Images
 from impasto.data.stream import Stream
 from impasto.feed import Feed
@@ -45,16 +47,40 @@ class Inputs:
         rows = {name: np.array(read_npy(this.inputs["split"] / f"{name}.npy")) for name in ("train", "validation")}
         index = np.array(read_npy(this.inputs["synthetic"] / "index.npy"))
         self.classes = images.classes
-        self.original = Stream(images.pixels, images.labels, rows["train"], device())
+        self._this = this
+        style = this.load(Style)
+        bank = read_json(this.inputs["style"] / "meta.json")
+        self._styles, self._training = bank["styles"], bool(bank.get("training"))
+        self._train, self._labels = rows["train"], images.labels[rows["train"]]
+        self.copies = self._draw_copies()
+        shown = np.concatenate([rows["train"], rows["train"][self.copies.content]])
+        self.original = Stream(images.pixels, images.labels, shown, device())
         self.validation = Stream(images.pixels, images.labels, rows["validation"], device())
         self.synthetic = Stream(pool.pixels, pool.labels, index, device())
         self.statistics = channel_statistics(images.pixels, rows["train"])
-        self._this = this
         half = resolve(this.load(Train).precision, device()) != "fp32"
-        style = this.load(Style)
         precision: Precision = "bf16" if half else "fp32"
         self._painter = load_painter(this.inputs["style"], style, device(), precision)
-        self._styles = read_json(this.inputs["style"] / "meta.json")["styles"]
+
+    def write_copies(self, file: Path) -> None:
+        """Write the pairs as a table, unless there are none: numbers of images are those of ``data/raw/train``."""
+        if not len(self.copies.content):
+            return
+        columns = {name: getattr(self.copies, name).numpy() for name in Copies._fields[2:]}
+        content, style = columns["content"], columns["style"]
+        numbers = self._train[style] if self._training and self.copies.kind == "style" else style
+        columns |= {"content": self._train[content], "style": numbers}
+        names = np.array(self.classes)[self._labels[content]]
+        rows = zip(names, *columns.values(), strict=True)
+        write_csv(file, ("class", *columns), (dict(zip(("class", *columns), row, strict=True)) for row in rows))
+        self._this.run.artifact(file)
+
+    def _draw_copies(self) -> Copies:
+        balance, labels = self._this.load(Balance), torch.from_numpy(self._labels.astype(np.int64))
+        counts = np.bincount(self._labels, minlength=len(self.classes)).tolist()
+        bank = Bank(self._styles, labels if self._training else None)
+        alpha, seed = self._this.load(Mix).alpha_o, self._this.load(Seed).seed
+        return draw_copies(labels, per_class(counts, self.classes, balance), bank, balance, alpha, seed)
 
     def feed(self, seed: int, folder: Path, mix: Mix) -> Feed:
         """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done."""
@@ -72,6 +98,7 @@ class Inputs:
             device=device(),
             faithful=self._this.load(Style).differences,
             views=3 if self._this.load(Train).consistency else 1,
+            copies=self.copies if len(self.copies.content) else None,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from impasto.classes import class_rows, columns
 from impasto.config.evaluate import Evaluate
 from impasto.config.seed import Seeds
 from impasto.config.train import Train
@@ -32,6 +33,7 @@ def evaluate(
     tuned: In,
     out: Out,
     table: Out,
+    classes: Out,
     predictions: Out,
     picture: Out,
     timing: Out,
@@ -59,10 +61,11 @@ def evaluate(
         result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
         write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
+        _write_classes(found, test.classes, choice, config, classes)
         write_png(picture, _sheet(sets, choice, config))
         headlines = ("clean", *choice.means)
         this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in headlines})
-        for path in (table, picture):
+        for path in (table, classes, picture):
             this.run.artifact(path)
         if runtime().log_model == "final":
             this.run.model(models[weights[f"tuned-{seeds[0]}"]], to_device(test.pixels[:2], device()).float() / 255)
@@ -80,6 +83,17 @@ def _write_tables(found: dict[str, Predictions], test: Images, table: Path, fold
     for name, one in found.items():
         write_npy(folder / f"{name}.npy", one.predicted.astype(np.int16))
     write_json(folder / "meta.json", {"cells": next(iter(found.values())).cells})
+
+
+def _write_classes(
+    found: dict[str, Predictions], classes: tuple[str, ...], choice: Choice, config: Evaluate, table: Path
+) -> None:
+    rows = (
+        {"model": name} | row
+        for name, one in found.items()
+        for row in class_rows(one, classes, choice.means["C"], config.bootstrap, config.seed)
+    )
+    write_csv(table, ("model", *columns(classes)), rows)
 
 
 def _sheet(sets: CorruptedSets, choice: Choice, config: Evaluate) -> np.ndarray:

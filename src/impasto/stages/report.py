@@ -10,6 +10,7 @@ from impasto.config.seed import Seed
 from impasto.config.style import Style
 from impasto.io import atomic, write_json, write_text
 from impasto.models.saved import load_model
+from impasto.report.by_class import load_by_class
 from impasto.report.card import render_card
 from impasto.report.data import Evaluation, load_costs, load_curve, load_evaluation, load_frechet, load_material
 from impasto.report.findings import Findings
@@ -32,6 +33,7 @@ def report(
     tuned: In,
     evaluation: In,
     corruptions: In,
+    classes: In,
     fid: In,
     train_curve: In,
     finetune_curve: In,
@@ -43,14 +45,15 @@ def report(
 ) -> None:
     """Write the page, the model card and the summary; nothing is measured anew."""
     sources = Sources(images, split, pool, synthetic, style)
-    measured = {"evaluation": evaluation, "corruptions": corruptions, "fid": fid, "train_curve": train_curve}
-    measured |= {"finetune_curve": finetune_curve, "pictures": pictures, "times": times}
+    measured = {"evaluation": evaluation, "corruptions": corruptions, "classes": classes, "fid": fid}
+    measured |= {"train_curve": train_curve, "finetune_curve": finetune_curve, "pictures": pictures, "times": times}
     with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured) as this:
         scores = load_evaluation(evaluation, corruptions)
         findings = Findings(
             recipe=Recipe.read(this.load),
             settings=this.load(Evaluate),
             evaluation=scores,
+            by_class=load_by_class(classes, scores.classes),
             train=load_curve(train_curve),
             finetune=load_curve(finetune_curve),
             frechet=load_frechet(fid),

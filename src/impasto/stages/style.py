@@ -40,11 +40,14 @@ def style(images: In, split: In, out: Out, picture: Out, timing: Out, params: Pa
         encoder.to(device())
         resume = this.resume("decoder")
         if config.bank == "published":
+            assert config.count is not None  # the section is checked
             bank, origin = published_bank(_path(config.root), config.count)
             facts["bank"] = asdict(origin)
         else:
-            styles = style_images(config, this.load(Seed).seed).to(device())
+            training = config.bank == "training"
+            styles = contents if training else style_images(config, this.load(Seed).seed).to(device())
             bank = encode_styles(styles, encoder)
+            facts |= {"training": True} if training else {}
         bank.save(out / BANK)
         if config.decoder.source == "published":
             facts["decoder"] = asdict(convert_decoder(out / DECODER, _path(config.decoder.weights)))

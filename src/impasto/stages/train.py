@@ -52,6 +52,8 @@ def train(
                 save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
             return history
 
+        if first():
+            inputs.write_copies(out / "copies.csv")
         every_seed(this, one, metrics, curve)
 
 

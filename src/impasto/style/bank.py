@@ -82,6 +82,7 @@ def style_images(style: Style, seed: int) -> Tensor:
     Raises:
         ImpastoError: the folder cannot serve (see :func:`impasto.style.folder.folder_styles`), or is not named.
     """
+    assert style.count is not None  # the section is checked
     if style.bank == "procedural":
         return procedural_styles(style.count, style.size, style.min_std, seed)
     if style.root is None:

@@ -1,0 +1,193 @@
+"""Copies that balance the classes: which images are shown again, and in which style (ST-SACLF, arXiv 2408.01827).
+
+A class of n images gets round(m n) copies, m being p1 for majority and p2 for rare classes. They are drawn once, before
+training, and are rows like any other from then on: the original stream has n (1 + m) rows of the class, of which an
+epoch draws as it draws anyway. So class c is shown in proportion to n_c (1 + m_c), and m_c / (1 + m_c) of it are
+copies. Lambda and lambda_o act beside that: with all copies 0 the sampler is that of Siedel et al.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from impasto.config.balance import Balance, Kind
+from impasto.config.mix import Combine, Interval
+from impasto.errors import ImpastoError, closest
+from impasto.mix import Plan
+from impasto.rng import generator
+
+NO_STYLE = -1
+"""The style of a copy that has none."""
+
+_TYPES = (torch.int64, torch.int64, torch.float32, torch.int64)
+
+
+class Copies(NamedTuple):
+    """The pairs, by class and in the order in which they were drawn; CPU tensors [K].
+
+    Attributes:
+        kind: what a copy is, as ``balance.copy`` says.
+        first: the row of the stream that the first of them becomes: how many images there are.
+        content: int64, row of the original stream.
+        style: int64, row of the style bank, or ``NO_STYLE``.
+        alpha: float32 in [0, 1], style strength.
+        replicate: int64, how many copies the image had before this one.
+    """
+
+    kind: Kind
+    first: int
+    content: Tensor
+    style: Tensor
+    alpha: Tensor
+    replicate: Tensor
+
+
+class Bank(NamedTuple):
+    """What copies draw their styles from.
+
+    Attributes:
+        styles: number of styles.
+        labels: int64 [styles], the class of each, where the styles are the images of the original stream in its order;
+            else None.
+    """
+
+    styles: int
+    labels: Tensor | None
+
+
+def per_class(counts: Sequence[int], classes: Sequence[str], balance: Balance) -> list[int]:
+    """How many copies each class gets.
+
+    Args:
+        counts: images of each class.
+        classes: their names.
+        balance: p1, p2, rare, multipliers.
+
+    Raises:
+        ImpastoError: a class that the parameters name does not exist.
+    """
+    named = {one.name: one.copies for one in balance.multipliers}
+    _known("balance.multipliers", named, classes)
+    rare = _rare(counts, classes, balance.rare)
+    amounts = [named.get(name, balance.p2 if name in rare else balance.p1) for name in classes]
+    most = max(counts)
+    return [most - n if amount == "fill" else round(amount * n) for n, amount in zip(counts, amounts, strict=True)]
+
+
+def draw_copies(
+    labels: Tensor, copies: Sequence[int], bank: Bank, balance: Balance, alpha: Interval, seed: int
+) -> Copies:
+    """Draw the pairs of all classes.
+
+    Every class has generators of its own, keyed by (seed, purpose, class): the copies of one do not depend on how many
+    another has, and more of them leave the first ones what they were.
+
+    Args:
+        labels: int64 [N], the original stream's.
+        copies: how many each class gets.
+        bank: where the styles come from.
+        balance: copy, styles, replace.
+        alpha: [low, high] of the style strength.
+        seed: the pipeline's seed: one set of pairs for all training runs.
+
+    Raises:
+        ImpastoError: copies are asked for of a class without images.
+    """
+    parts = [_of_class(labels, c, n, bank, balance, alpha, seed) for c, n in enumerate(copies) if n]
+    columns = zip(*parts, strict=True) if parts else ((torch.zeros(0, dtype=kind),) for kind in _TYPES)
+    return Copies(balance.copy_, len(labels), *map(torch.cat, columns))
+
+
+def show_copies(plan: Plan, copies: Copies, combine: Combine) -> Plan:
+    """A plan over a stream that ends with the copies, with what the copies say in their columns.
+
+    Stylised copies and reconstructions are shown as they were drawn, whatever lambda_o says. With ``rules``
+    TrivialAugment acts on copies alone. A duplicate is treated like any other image.
+
+    Args:
+        plan: drawn from the original images, followed by one row for each copy.
+        copies: those rows.
+        combine: whether TrivialAugment acts on stylised copies too.
+    """
+    if copies.kind == "duplicate" or not len(copies.content):
+        return plan
+    own = ~plan.synthetic & (plan.row >= copies.first)
+    if copies.kind == "rules":
+        return plan._replace(trivial=own)
+    at = (plan.row - copies.first).clamp(min=0) * own  # 0 where it is no copy, and not looked at
+    return plan._replace(
+        stylised=plan.stylised | own,
+        style=torch.where(own, copies.style[at], plan.style),
+        alpha=torch.where(own, copies.alpha[at], plan.alpha),
+        trivial=torch.where(own, torch.tensor(combine == "and"), plan.trivial),
+    )
+
+
+def _of_class(
+    labels: Tensor, c: int, n: int, bank: Bank, balance: Balance, alpha: Interval, seed: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Content, style, alpha and replicate of the copies of one class."""
+    rows = (labels == c).nonzero()[:, 0]
+    if not len(rows):
+        raise ImpastoError(
+            f"class {c} is to have {n} copies, but it has no images",
+            where="balance",
+            remedy="Leave the class out, or give it training images.",
+        )
+    pick, replicate = _draw(len(rows), n, balance.replace, generator(seed, "copies-content", c))
+    style, strength = torch.full((n,), NO_STYLE), torch.zeros(n)
+    if balance.copy_ == "style":
+        pool = _pool(bank, c, balance)
+        style = pool[_draw(len(pool), n, balance.replace, generator(seed, "copies-style", c))[0]]
+        low, high = alpha
+        strength = low + (high - low) * torch.rand(n, generator=generator(seed, "copies-alpha", c))
+    elif balance.copy_ == "reconstruction":
+        style = torch.zeros(n, dtype=torch.int64)  # at alpha 0 no style is seen
+    return rows[pick], style, strength, replicate
+
+
+def _pool(bank: Bank, c: int, balance: Balance) -> Tensor:
+    """The styles that copies of a class may have."""
+    if balance.styles == "any":
+        return torch.arange(bank.styles)
+    if bank.labels is None:
+        raise ImpastoError(
+            "balance.styles is class, but the styles have no classes",
+            where="balance.styles, style.bank",
+            remedy="Set style.bank to training, or balance.styles to any.",
+        )
+    return (bank.labels == c).nonzero()[:, 0]
+
+
+def _draw(population: int, n: int, replace: bool, source: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw n of so many, int64 [n], and how often each was drawn before, int64 [n]."""
+    if replace:
+        drawn = torch.randint(population, (n,), generator=source)
+    else:
+        rounds = -(-n // population)
+        drawn = torch.cat([torch.randperm(population, generator=source) for _ in range(rounds)])[:n]
+    order = drawn.argsort(stable=True)
+    counts = drawn.bincount(minlength=population)
+    before = torch.empty_like(drawn)
+    before[order] = torch.arange(n) - (counts.cumsum(0) - counts)[drawn[order]]
+    return drawn, before
+
+
+def _rare(counts: Sequence[int], classes: Sequence[str], rare: float | list[str]) -> list[str]:
+    if isinstance(rare, list):
+        _known("balance.rare", rare, classes)
+        return rare
+    mean = sum(counts) / len(counts)
+    return [name for name, n in zip(classes, counts, strict=True) if n < rare * mean]
+
+
+def _known(leaf: str, named: Iterable[str], classes: Sequence[str]) -> None:
+    for name in named:
+        if name not in classes:
+            near = closest(name, classes)
+            remedy = f"Did you mean {near!r}?" if near else f"The classes are {', '.join(classes)}."
+            raise ImpastoError(f"{leaf} names the class {name!r}, which there is not", where=leaf, remedy=remedy)
