@@ -1,0 +1,68 @@
+"""The stage split: by seed, by the dataset's own validation split, or by groups that stay whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from impasto.data.images import Images, stratified
+from impasto.io import read_json, read_npy
+from impasto.rng import numpy_generator
+from impasto.stages.split import split
+from tiny import change
+
+
+def run(images: Images) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that it writes for training and validation."""
+    images.save(Path("raw"))
+    split(images=Path("raw"), out=Path("split"), timing=Path("time.json"))
+    return np.array(read_npy(Path("split/train.npy"))), np.array(read_npy(Path("split/validation.npy")))
+
+
+def images(**own: np.ndarray) -> Images:
+    """60 images of two classes."""
+    pixels = np.arange(60, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 4, 4), np.uint8)
+    return Images(pixels, np.arange(60) % 2, ("a", "b"), "numbers", **own)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def quarter(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{params.parent}/mlflow.db")
+    change(params, dataset__validation=0.25)
+
+
+def test_a_seed_divides_what_says_nothing(params: Path) -> None:
+    found = run(images())
+    wanted = stratified(np.arange(60) % 2, 0.25, numpy_generator(0, "split"))
+    assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+    assert set(read_json(Path("raw/meta.json"))) == {"classes", "counts", "digest", "n", "source"}
+    assert {path.name for path in Path("raw").iterdir()} == {"images.npy", "labels.npy", "meta.json"}
+
+
+def test_the_validation_split_of_the_dataset(params: Path) -> None:
+    held = np.array([3, 4, 50, 51, 52])
+    for seed in (0, 1):
+        change(params, seed=seed)
+        train, validation = run(images(validation=held))
+        assert validation.tolist() == held.tolist() and train.tolist() == sorted(set(range(60)) - set(held.tolist()))
+    assert read_json(Path("split/meta.json")) == {"train": {"a": 27, "b": 28}, "validation": {"a": 3, "b": 2}}
+
+
+def test_groups_stay_whole(params: Path) -> None:
+    groups = np.arange(60) // 5
+    found = []
+    for seed in (0, 0, 1, 2, 3):
+        change(params, seed=seed)
+        train, validation = run(images(groups=groups))
+        assert sorted([*train, *validation]) == list(range(60)) and not set(groups[train]) & set(groups[validation])
+        assert len(validation) == 15
+        found.append(validation.tolist())
+    assert found[0] == found[1] and any(one != found[0] for one in found[2:])
+
+
+def test_what_belongs_to_rows_goes_with_them() -> None:
+    whole = images(groups=np.arange(60) // 5, validation=np.array([1, 2]))
+    part = whole.take(np.array([7, 50]))
+    assert part.groups is not None and part.groups.tolist() == [1, 10] and part.validation is None
