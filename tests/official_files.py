@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,7 @@ def kaokore_lists(address: str = "http://127.0.0.1:9") -> dict[str, bytes]:
     return {name: ("\n".join(lines) + "\n").encode() for name, lines in files.items()}
 
 
+@cache
 def kaokore_image(place: int) -> bytes:
     """Of its own for every place: most have 32 px, some another size, some are grey."""
     return jpeg(place, side=20 if place % 7 == 0 else 32, mode="L" if place % 5 == 0 else "RGB")

@@ -10,7 +10,9 @@ import pytest
 from impasto.data.images import Images, stratified
 from impasto.io import read_json, read_npy
 from impasto.rng import numpy_generator
+from impasto.stages.download import download
 from impasto.stages.split import split
+from official_files import kaokore_folder, kaokore_rows
 from tiny import change
 
 
@@ -66,3 +68,24 @@ def test_what_belongs_to_rows_goes_with_them() -> None:
     whole = images(groups=np.arange(60) // 5, validation=np.array([1, 2]))
     part = whole.take(np.array([7, 50]))
     assert part.groups is not None and part.groups.tolist() == [1, 10] and part.validation is None
+
+
+@pytest.mark.parametrize("kind", ["official", "disjoint"])
+def test_the_splits_of_faces(params: Path, kind: str) -> None:
+    """Two stages on: the dev images of the authors are the validation split; or no group is in two of three splits."""
+    kaokore_folder(Path("faces"))
+    own = {"dataset__name": "kaokore", "dataset__root": "faces", "dataset__published": False}
+    change(params, **own, dataset__version=1.2, dataset__task="status", dataset__split=kind, dataset__test=0.3)
+    Path("token").touch()
+    download(token=Path("token"), train=Path("raw/train"), test=Path("raw/test"), timing=Path("time.json"))
+    split(images=Path("raw/train"), out=Path("split"), timing=Path("time.json"))
+    counts = read_json(Path("split/meta.json"))
+    train, meta = Images.load(Path("raw/train")), read_json(Path("raw/test/meta.json"))
+    assert len(train) + meta["n"] == len(kaokore_rows()) - 1 and meta["licence"] == "CC BY-SA 4.0"
+    if kind == "official":
+        assert list(counts["validation"]) == ["noble", "warrior", "incarnation", "commoner"]
+        assert set(counts["validation"].values()) == {4} and meta["n"] == 23
+    else:
+        rows = [np.array(read_npy(Path(f"split/{name}.npy"))) for name in ("train", "validation")]
+        assert train.groups is not None and not set(train.groups[rows[0]]) & set(train.groups[rows[1]])
+        assert all(counts["validation"].values())

@@ -242,13 +242,14 @@ class TestFolder:
         wrong(f"lacks 2 of 90 labelled images ({LONE[0]}, {name})", folder)
 
     def test_a_missing_image(self, folder: Path) -> None:
-        for _, _, _, _, place in kaokore_rows()[1:8]:
-            (folder / IMAGES / f"{place:08d}.jpg").unlink()
+        for name, *_ in kaokore_rows()[1:7]:
+            (folder / IMAGES / name).unlink()
+        (folder / IMAGES / kaokore_rows()[7][0]).write_bytes(b"")
         wrong("lacks 7 of 90 labelled images", folder)
         wrong(", ...) [dataset.root]", folder)
 
     def test_an_image_that_is_none(self, folder: Path) -> None:
-        (folder / IMAGES / kaokore_rows()[9][0]).write_bytes(b"")
+        (folder / IMAGES / kaokore_rows()[9][0]).write_bytes(b"<html></html>")
         wrong("cannot be read as an image", folder)
 
     def test_own_lists(self, folder: Path) -> None:

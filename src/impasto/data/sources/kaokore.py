@@ -118,7 +118,7 @@ def _own(published: Kaokore, dataset: Dataset) -> _Shelf:
     urls = read_urls(place / URLS, published if dataset.published else None) if listed else None
     if dataset.published:
         require_counts(rows, published, place / LABELS)
-    missing = [row for row in rows if not (place / IMAGES / row.name).is_file()]
+    missing = [row for row in rows if not _filled(place / IMAGES / row.name)]
     lost = [row for row in missing if urls is None or url_of(row, urls, place / URLS)]
     if lost and (urls is not None or not dataset.published or len(lost) != published.unreachable):
         names = ", ".join(row.name for row in lost[:_TOLD])
@@ -130,6 +130,11 @@ def _own(published: Kaokore, dataset: Dataset) -> _Shelf:
     if not dataset.published:
         require_classes(shelf.rows, str(dataset.task), place / LABELS)
     return shelf
+
+
+def _filled(file: Path) -> bool:
+    """Whether there is a file with something in it: failed downloads leave empty ones."""
+    return file.is_file() and file.stat().st_size > 0
 
 
 def _kept(shelf: _Shelf) -> _Shelf:
