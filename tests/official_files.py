@@ -6,8 +6,9 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from PIL import Image
 
 from impasto.data.remote import Remote
 from impasto.data.sources.cifar import Cifar
+from impasto.data.sources.kaokore_tables import Kaokore
 from impasto.data.sources.tiny_imagenet import TinyImageNet
 
 CIFAR10_NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -180,4 +182,74 @@ def write(root: Path, files: Mapping[str, bytes]) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (root / name).write_bytes(content)
+    return root
+
+
+FACES_PAGES = 6  # of each of the works of :func:`kaokore_files`
+FACES_WORKS = ("浦島太郎", "病草子", "しほやきぶんしょう 3巻", "ふんせう", "源氏物語団扇帖", "")
+
+
+def kaokore_rows() -> list[tuple[str, int, int, str, int]]:
+    """Name, gender, status, set and place of the labelled images of :func:`kaokore_files`, in its shuffled order.
+
+    Of each combination there are 6 in train, 2 in dev and 3 in test, and 2 more commoners in train.
+    """
+    parts = ["train"] * 6 + ["dev"] * 2 + ["test"] * 3
+    labels = [(g, s, part) for g in range(2) for s in range(4) for part in parts] + [(0, 3, "train"), (1, 3, "train")]
+    places = [n for n in range(len(labels) + 12) if n % 9 != 4][: len(labels)]  # every ninth has no label
+    order = np.random.default_rng(3).permutation(len(labels))
+    placed = zip(np.random.default_rng(4).permutation(places).tolist(), (labels[n] for n in order), strict=True)
+    return [(f"{place:08d}.jpg", *label, place) for place, label in placed]
+
+
+def kaokore_like(address: str = "http://127.0.0.1:9", **changes: Any) -> Kaokore:
+    """A version with the counts of :func:`kaokore_files`."""
+    rows = kaokore_rows()
+
+    def counts(label: Callable[[int, int], int], n: int) -> dict[str, tuple[int | None, ...]]:
+        found = {part: [label(g, s) for _, g, s, set_, _ in rows if set_ == part] for part in ("train", "dev", "test")}
+        return {part: tuple(labels.count(one) for one in range(n)) for part, labels in found.items()}
+
+    tables = {"gender": counts(lambda g, s: g, 2), "status": counts(lambda g, s: s, 4)}
+    tables["joint"] = counts(lambda g, s: 4 * g + s, 8)
+    lines = max(place for *_, place in rows) + 3
+    return replace(Kaokore("1.2", (f"{address}/lists",), lines, lines - 2, 1, tables), **changes)
+
+
+def kaokore_lists(address: str = "http://127.0.0.1:9") -> dict[str, bytes]:
+    """labels.csv, urls.txt and original_tags.txt: two addresses are empty, one of them of a labelled image."""
+    rows = kaokore_rows()
+    last = max(place for *_, place in rows) + 2
+    empty = {4, rows[0][4]}
+    urls, tags = [], []
+    for place in range(last + 1):
+        work, page = place % len(FACES_WORKS), place // 3 % FACES_PAGES
+        crop = f"{place * 10},{place * 7},100,100/256,256/0/default.jpg"
+        urls.append("" if place in empty else f"{address}/iiif/{work:03d}/{work:03d}_{page:05d}.tif/{crop}")
+        tags.append(f"{place:08d}.jpg:タグ=;制作年=from 1500;制作年=to 1600;原典={FACES_WORKS[work]};向き=横;性別=男")
+    labels = ["image,gender,status,set", *(f"{name},{g},{s},{part}" for name, g, s, part, _ in rows)]
+    files = {"labels.csv": labels, "urls.txt": urls, "original_tags.txt": tags}
+    return {name: ("\n".join(lines) + "\n").encode() for name, lines in files.items()}
+
+
+@cache
+def kaokore_image(place: int) -> bytes:
+    """Of its own for every place: most have 32 px, some another size, some are grey."""
+    return jpeg(place, side=20 if place % 7 == 0 else 32, mode="L" if place % 5 == 0 else "RGB")
+
+
+def kaokore_web(address: str) -> dict[str, bytes]:
+    """What a server gives: the lists, and every image that has an address."""
+    lists = kaokore_lists(address)
+    urls = lists["urls.txt"].decode().splitlines()
+    images = {url.removeprefix(address): kaokore_image(place) for place, url in enumerate(urls) if url}
+    return {f"/lists/{name}": content for name, content in lists.items()} | images
+
+
+def kaokore_folder(root: Path, urls: bool = True) -> Path:
+    """The layout that the authors' script leaves, with all labelled images that have an address."""
+    lists = kaokore_lists()
+    write(root, {name: content for name, content in lists.items() if urls or name != "urls.txt"})
+    listed = lists["urls.txt"].decode().splitlines()
+    write(root / "images_256", {name: kaokore_image(n) for name, *_, n in kaokore_rows() if listed[n]})
     return root

@@ -10,9 +10,11 @@ import pytest
 from closure import SOURCE, closure, imports
 
 LAYERS = [
-    ("errors", "workspace", "io", "rng", "runtime", "ranks", "progress", "precision", "picture", "config"),
+    ("errors", "workspace", "io", "rng", "runtime", "ranks", "progress", "precision", "picture", "config",
+     "private"),
     ("data.images", "data.decode", "data.stream", "data.remote", "data.checked", "data.archive", "data.image_folder",
-     "data.members", "data.pickled", "data.pinned", "data.origin", "data.weights",
+     "data.members", "data.pickled", "data.pinned", "data.origin", "data.weights", "data.small", "data.collection",
+     "data.grouped",
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",
      "corrupted.agreement", "corrupted.make", "corrupted.write", "slots",
      "gallery", "corruptions", "augment", "models", "losses", "metrics", "comparisons", "claims", "averaging",
@@ -31,7 +33,7 @@ DOORS = {
     "jinja2": ("report",),
     "mlxtend": ("data.sources",),
     "timm": ("models",),
-    "requests": ("data.remote",),
+    "requests": ("data.remote", "data.small"),
 }
 LAZY = ("corruptions",)
 FILES = sorted(p for p in (SOURCE / "impasto").rglob("*.py") if p.name != "__init__.py")

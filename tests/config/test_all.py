@@ -131,6 +131,10 @@ def valid() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "a folder", {"dataset": {"name": "folder", "root": "somewhere", "size": 224}}
     yield "an official archive, downloaded", {"dataset": {"name": "cifar100", "root": None}}
     yield "an official archive at hand", {"dataset": {"name": "tiny_imagenet", "root": "somewhere", "size": 64}}
+    faces = {"name": "kaokore", "version": "1.2", "task": "status", "split": "official"}
+    yield "faces, downloaded", {"dataset": faces | {"size": 256}}
+    yield "a version is a number to YAML", {"dataset": faces | {"version": 1.0, "task": "joint", "split": "disjoint"}}
+    yield "faces at hand, not all of them", {"dataset": faces | {"root": "somewhere", "published": False}}
     yield "a published pool", {"dataset": {"name": "cifar10"}, "synthetic": {"source": "npz", "root": "edm-cifar10"}}
     yield "an npz file of one's own", {"synthetic": {"source": "npz", "root": "edm-cifar10/mine.npz"}}
     yield "no fine-tuning", {"finetune": {"stages": []}}

@@ -16,7 +16,11 @@ from impasto.report.recipe import Recipe, sentence, subject
 from impasto.report.wording import decimal, duration, extent, listed, literal, memory, plural, ranged, share
 
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
-DATASET = {"name": "digits", "root": None, "published": True, "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
+DATASET = {
+    "name": "digits", "root": None, "published": True, "version": None, "task": None, "split": None, "size": 32,
+    "test": 0.2, "validation": 0.1, "seed": 0,
+}  # fmt: skip
+FACES = {"version": "1.2", "task": "status", "split": "official"}
 DEFAULT = {
     "seeds": [0], "lambda": 0.5, "lambda_o": 0.2, "lambda_s": 0.5, "dataset.name": "digits", "style.method": "adain",
     "style.bank": "procedural", "balance.strength": 0.0, "augment.trivial": True, "model.depth": 10, "model.width": 2,
@@ -125,8 +129,12 @@ def test_every_dataset_is_called_by_its_name_and_has_its_rights(tmp_path: Path) 
     names = get_args(Dataset.model_fields["name"].annotation)
     assert set(RIGHTS) == set(names)
     for name in set(names) - {"folder"}:
-        size = NATIVE.get(name, 32)
-        assert subject(parse({**DATASET, "name": name, "size": size}, Dataset, PARAMS)) != "images of "
+        own = {"size": NATIVE.get(name, 32), **(FACES if name == "kaokore" else {})}
+        assert subject(parse({**DATASET, "name": name, **own}, Dataset, PARAMS)) not in ("images of ", "None")
+    faces = {**DATASET, "name": "kaokore", **FACES}
+    assert subject(parse(faces, Dataset, PARAMS)) == "faces of KaoKore 1.2 (status, official split)"
+    part = faces | {"root": "my/faces", "published": False}
+    assert subject(parse(part, Dataset, PARAMS)) == "faces of KaoKore 1.2 (status, official split) from faces"
     folder = parse({**DATASET, "name": "folder", "root": "my/pictures"}, Dataset, PARAMS)
     assert subject(folder) == "images of pictures"
     assert "3,500 images of CIFAR-10" in told(tmp_path, dataset__name="cifar10")

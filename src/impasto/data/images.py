@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +23,18 @@ class Images:
         labels: int64 [N], indices into ``classes``.
         classes: names of the classes.
         source: where the images come from, in words.
+        notes: more facts for ``meta.json``, such as a licence.
+        validation: int64 [V], the rows that the dataset itself holds out; None where it says nothing of it.
+        groups: int64 [N], what must not be divided, such as the pages of one book; None where rows are independent.
     """
 
     pixels: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
     source: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    validation: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape, n = self.pixels.shape, len(self.labels)
@@ -49,9 +56,12 @@ class Images:
     def describe(self, folder: Path) -> None:
         """Write ``labels.npy`` and ``meta.json`` beside an ``images.npy`` that is there already."""
         write_npy(folder / "labels.npy", self.labels)
+        for name, rows in (("validation", self.validation), ("groups", self.groups)):
+            if rows is not None:
+                write_npy(folder / f"{name}.npy", rows)
         meta = {"classes": list(self.classes), "counts": self.counts(), "n": len(self), "source": self.source}
         content = digest(folder / "images.npy", folder / "labels.npy")
-        write_json(folder / "meta.json", meta | {"digest": content})
+        write_json(folder / "meta.json", {**self.notes, **meta, "digest": content})
 
     @classmethod
     def load(cls, folder: Path) -> Images:
@@ -62,11 +72,21 @@ class Images:
         """
         meta = read_json(folder / "meta.json")
         pixels, labels = read_npy(folder / "images.npy"), np.array(read_npy(folder / "labels.npy"))
-        return cls(pixels, labels, tuple(meta["classes"]), meta["source"])
+        notes = {key: value for key, value in meta.items() if key not in _OWN}
+        validation, groups = (_optional(folder / f"{name}.npy") for name in ("validation", "groups"))
+        return cls(pixels, labels, tuple(meta["classes"]), meta["source"], notes, validation, groups)
 
     def take(self, rows: np.ndarray) -> Images:
-        """The images at ``rows`` (int64 [M]), copied into memory."""
-        return Images(self.pixels[rows], self.labels[rows], self.classes, self.source)
+        """The images at ``rows`` (int64 [M]), copied into memory; what the dataset holds out is forgotten."""
+        groups = None if self.groups is None else self.groups[rows]
+        return Images(self.pixels[rows], self.labels[rows], self.classes, self.source, self.notes, None, groups)
+
+
+_OWN = frozenset({"classes", "counts", "n", "source", "digest"})  # in meta.json; all else are notes
+
+
+def _optional(file: Path) -> np.ndarray | None:
+    return np.array(read_npy(file)) if file.exists() else None
 
 
 def stratified(

@@ -24,7 +24,7 @@ _CHUNK = 1 << 16  # bytes; what a broken connection can cost
 _MB = 1 << 20
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and without a byte
 _PAUSE = 1.0  # seconds before the next attempt, doubled with each one without progress
-_REASONS = {
+REASONS = {
     "ConnectionError": "no connection",
     "ConnectTimeout": "no answer",
     "ReadTimeout": "no answer",
@@ -56,6 +56,11 @@ class _MirrorError(Exception):
 
 class _BrokenError(Exception):
     """Why one attempt failed where the next one may not."""
+
+
+def own_headers() -> dict[str, str]:
+    """What every request tells of itself: content as it is, and who asks."""
+    return {"Accept-Encoding": "identity", "User-Agent": f"impasto/{importlib.metadata.version('impasto')}"}
 
 
 def download(remote: Remote, folder: Path) -> Path:
@@ -127,7 +132,7 @@ def _complete(url: str, part: Path, remote: Remote) -> None:
         except _BrokenError as error:
             reason = str(error)
         except requests.RequestException as error:
-            reason = _REASONS.get(type(error).__name__, type(error).__name__)
+            reason = REASONS.get(type(error).__name__, type(error).__name__)
         tries = 0 if _length(part) > before else tries + 1
         if tries >= TRIES:
             raise _MirrorError(f"{reason} after {_length(part):,} bytes, {TRIES} attempts")
@@ -144,8 +149,7 @@ def _receive(url: str, part: Path, remote: Remote) -> None:
     if remote.size is not None and start > remote.size:
         part.unlink()
         start = 0
-    headers = {"Accept-Encoding": "identity", "User-Agent": f"impasto/{importlib.metadata.version('impasto')}"}
-    headers |= {"Range": f"bytes={start}-"} if start else {}
+    headers = own_headers() | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         if response.status_code == 416:  # nothing lies beyond: all is here, or what is here is of another file
             if response.headers.get("Content-Range") != f"bytes */{start}":

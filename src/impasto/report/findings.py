@@ -26,6 +26,9 @@ RIGHTS = {
     "cifar10": "CIFAR-10 is by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, who state no licence.",
     "cifar100": "CIFAR-100 is by Alex Krizhevsky, Vinod Nair and Geoffrey Hinton, who state no licence.",
     "tiny_imagenet": "TinyImageNet is a part of ImageNet, whose terms allow non-commercial research and teaching.",
+    "kaokore": '"KaoKore Dataset" (collected by CODH from multiple organizations), doi:10.20676/00000353, is under the '
+    "licence CC BY-SA 4.0. Its authors ask not to pass on data sets that hold its images, stylised ones included: keep "
+    "the images of this report to yourself.",
     "folder": "The images were given as a folder. What their licence allows, for them and for a model trained on them, "
     "is for whoever gave them to say.",
 }

@@ -110,6 +110,9 @@ def architecture(model: Model) -> str:
 def subject(dataset: Dataset) -> str:
     """What the images are, in words."""
     place = Path(dataset.root or "").name
+    if dataset.name == "kaokore":
+        which = f"faces of KaoKore {dataset.version} ({dataset.task}, {dataset.split} split)"
+        return which if dataset.published else f"{which} from {place}"
     known = _SUBJECTS.get(dataset.name)
     return (known if dataset.published else f"{known} from {place}") if known else f"images of {place}"
 

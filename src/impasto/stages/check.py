@@ -6,7 +6,7 @@ from pathlib import Path
 
 from impasto.config.all import check as check_sections
 from impasto.config.base import flatten, load, nearest, read_yaml
-from impasto.config.dataset import NATIVE
+from impasto.config.dataset import NATIVE, Dataset
 from impasto.config.evaluate import Evaluate
 from impasto.config.model import Model
 from impasto.config.synthetic import POOLS
@@ -14,6 +14,7 @@ from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.models.timm_names import require_network
+from impasto.private import require_private
 from impasto.stages.command import PARAMS, Out, Params, command, run, stage
 from impasto.workspace import main_root
 
@@ -34,6 +35,8 @@ def check(out: Out, params: Params = PARAMS) -> None:
     _existing_paths(params)
     _photographed_frost(params)
     _known_network(params)
+    if load(params, Dataset).name == "kaokore":
+        require_private(params.with_name("dvc.yaml"))
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
 

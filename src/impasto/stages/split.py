@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from impasto.config.dataset import Dataset
 from impasto.config.seed import Seed
+from impasto.data.grouped import grouped
 from impasto.data.images import Images, stratified
 from impasto.io import write_json, write_npy
 from impasto.rng import numpy_generator
@@ -12,15 +15,27 @@ from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 
 @command
 def split(images: In, out: Out, timing: Out, params: Params = PARAMS) -> None:
-    """Write the rows of both splits, stratified by class. What is fitted later sees the training split only."""
+    """Write the rows of both splits. What is fitted later sees the training split only.
+
+    The dataset's own validation split is taken where it has one; else a seed divides, stratified by class, and by
+    groups where the dataset names what must stay together.
+    """
     with stage("split", params, timing, images=images) as this:
         originals, share = Images.load(images), this.load(Dataset).validation
-        parts = stratified(originals.labels, share, numpy_generator(this.load(Seed).seed, "split"), originals.classes)
+        parts = _divide(originals, share, numpy_generator(this.load(Seed).seed, "split"))
         rows = dict(zip(("train", "validation"), parts, strict=True))
         for name, part in rows.items():
             write_npy(out / f"{name}.npy", part)
         write_json(out / "meta.json", {name: originals.take(part).counts() for name, part in rows.items()})
         this.run.metrics({f"{name}_images": len(part) for name, part in rows.items()})
+
+
+def _divide(originals: Images, share: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    if originals.validation is not None:
+        return np.setdiff1d(np.arange(len(originals)), originals.validation), originals.validation
+    if originals.groups is not None:
+        return grouped(originals.labels, originals.groups, share, generator, originals.classes)
+    return stratified(originals.labels, share, generator, originals.classes)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from impasto.data.images import Images
 from impasto.data.sources.cifar import cifar10, cifar100
 from impasto.data.sources.digits import digits
 from impasto.data.sources.folder import folder
+from impasto.data.sources.kaokore import kaokore
 from impasto.data.sources.tiny_imagenet import tiny_imagenet
 
 #: Each source returns (training images, test images).
@@ -17,6 +18,7 @@ SOURCES: dict[str, Callable[[Dataset], tuple[Images, Images]]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
     "tiny_imagenet": tiny_imagenet,
+    "kaokore": kaokore,
     "folder": folder,
 }
 

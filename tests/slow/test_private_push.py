@@ -1,0 +1,51 @@
+"""DVC itself: what `impasto private` marks reaches no remote, by no command that sends."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from impasto.private import mark
+
+pytestmark = pytest.mark.slow
+
+PIPELINE = """stages:
+  a:
+    cmd: mkdir -p data/raw/train pictures model && cp in data/raw/train/img && cp in pictures/a.png && echo 1 > model/w
+    deps: [in]
+    outs: [data/raw/train, pictures/a.png, model]
+"""
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_no_image_is_sent(tmp_path: Path, marked: bool) -> None:
+    def run(*words: str) -> None:
+        subprocess.run(words, cwd=repo, check=True, capture_output=True)
+
+    repo, remote, bare = tmp_path / "repo", tmp_path / "remote", tmp_path / "bare"
+    repo.mkdir()
+    run("git", "init", "-q", ".")
+    run("git", "init", "-q", "--bare", str(bare))
+    for name, value in (("user.email", "a@example.org"), ("user.name", "a")):
+        run("git", "config", name, value)
+    run("dvc", "init", "-q")
+    run("dvc", "remote", "add", "-q", "-d", "there", str(remote))
+    (repo / "in").write_text("the pixels of a face")
+    (repo / "dvc.yaml").write_text(PIPELINE)
+    if marked:
+        mark(repo / "dvc.yaml", private=True)
+    run("dvc", "repro", "-q")
+    run("git", "add", "-A")
+    run("git", "commit", "-qm", "a")
+    run("git", "remote", "add", "origin", str(bare))
+    run("git", "push", "-q", "origin", "HEAD")
+    run("dvc", "push")
+    run("dvc", "push", "--run-cache", "--all-commits")
+    (repo / "in").write_text("the pixels of another face")
+    run("dvc", "exp", "run", "-q", "-n", "other")
+    run("dvc", "exp", "push", "origin", "other")
+    sent = [path.read_bytes() for path in remote.rglob("*") if path.is_file()]
+    assert any(content == b"1\n" for content in sent), "what is not marked goes there"
+    assert any(b"pixels of" in content for content in sent) is not marked
