@@ -17,6 +17,7 @@ from torch import nn
 
 from impasto.config.model import Model
 from impasto.models.normalise import Normalise
+from impasto.models.tapped import Tapped, of_parts
 from impasto.rng import key
 
 Network = Callable[..., OrderedDict[str, nn.Module]]
@@ -49,17 +50,24 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
         seed: seed of the initial weights.
 
     Raises:
-        ImpastoError: timm has no such network, or pretrained weights cannot be read or do not fit.
+        ImpastoError: timm has no such network, pretrained weights cannot be read or do not fit, or the network has no
+            map of a stride that the attention head wants.
     """
-    from impasto.models import densenet, from_timm, resnext, wrn  # noqa: F401  the imports enter them above
+    from impasto.models import densenet, from_timm, resnext, timm_maps, wrn  # noqa: F401  the imports enter them above
 
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also reseed the GPUs, which are not restored here.
         torch.default_generator.manual_seed(key(seed, "initial weights"))
-        parts = _NETWORKS[config.name](classes, **config.parameters())
+        taps: list[str] = []
+        if config.attention and config.name == "timm":
+            parts = timm_maps.with_attention(config, classes)
+        else:
+            parts = _NETWORKS[config.name](classes, **config.parameters())
+            if config.attention:
+                parts, taps = of_parts(parts, config, classes)
     if "normalise" not in parts:
         parts = OrderedDict(normalise=Normalise(mean, std), **parts)
-    model = nn.Sequential(parts)
+    model = Tapped(parts, taps) if config.attention else nn.Sequential(parts)
     # In this memory format convolutions run fastest, on CPU and GPU alike.
     return model.to(memory_format=torch.channels_last)
 
