@@ -63,8 +63,12 @@ def train(**changes: Any) -> Train:
         "accumulate": 1,
         "optimizer": "sgd",
         "compile": False,
+        "selection": {"metric": "none", "patience": 0},
+        "loss": "cross_entropy",
+        "class_balance": 0.0,
+        "batch_norm": "train",
     }
-    return Train.model_validate(values | changes)
+    return Train.model_validate(dict.fromkeys(("open", "gamma", "alpha", "steps")) | values | changes)
 
 
 def architecture(name: str = "wrn", **changes: Any) -> Model:

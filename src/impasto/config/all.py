@@ -129,9 +129,7 @@ def _sizes(of: Of) -> Fault:
         return what, f"Choose {size} or an odd multiple of it; set augment.deepaugment.share to 0 to do without."
     deepest = (of(Model).taps or [1])[-1]
     if size < LEAST * deepest:
-        what = (
-            f"model.taps has stride {deepest}, which leaves images of {size} px fewer than {LEAST} x {LEAST} positions"
-        )
+        what = f"model.taps has stride {deepest}, which leaves {size} px fewer than {LEAST} x {LEAST} positions"
         return what, f"Leave out strides above {size // LEAST}, or raise dataset.size."
     return None
 
@@ -139,8 +137,9 @@ def _sizes(of: Of) -> Fault:
 def _blocks(of: Of) -> Fault:
     name = of(Model).name
     blocks = BLOCKS.get(name)  # None: only the network itself tells
-    for step in of(Finetune).stages:
-        if blocks and step.open > blocks:
-            what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {blocks}"
+    opened = [("train.open", of(Train).open or 0), *(("finetune.stages", step.open) for step in of(Finetune).stages)]
+    for leaf, count in opened:
+        if blocks and count > blocks:
+            what = f"{leaf} opens {count} blocks, but model.name {name} has {blocks}"
             return what, f"Open {blocks} at most."
     return None

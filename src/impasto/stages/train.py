@@ -47,7 +47,15 @@ def train(
             feed, phases = inputs.feed(seed, resume.folder, this.load(Mix)), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
             history = fit(
-                model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log
+                model,
+                feed,
+                validation,
+                phases,
+                settings,
+                purpose=f"train, seed {seed}",
+                resume=resume,
+                on_epoch=log,
+                selection=settings.selection,
             )
             if first():
                 save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
