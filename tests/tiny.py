@@ -73,7 +73,9 @@ def train(**changes: Any) -> Train:
 
 def architecture(name: str = "wrn", **changes: Any) -> Model:
     """The section ``model`` of the smallest network of a kind; what it does not have is null."""
-    return Model.model_validate(dict.fromkeys(Model.model_fields) | {"name": name} | SMALLEST[name] | changes)
+    return Model.model_validate(
+        dict.fromkeys(Model.model_fields) | {"name": name, "normalise": True} | SMALLEST[name] | changes
+    )
 
 
 def model(classes: int = 4, seed: int = 0, **changes: Any) -> nn.Sequential:

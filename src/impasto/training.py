@@ -138,7 +138,7 @@ class Loop:
         self.average = WeightAverage(model)
         self.best = Best(selection) if selection and selection.metric != "none" else None
         self.balanced = self.best is not None and self.best.config.metric == "balanced_accuracy"
-        self.loss = Criterion(train, feed.streams[0].labels, feed.device)
+        self.criterion = Criterion(train, feed.streams[0].labels, feed.device)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = build_optimiser(model, train)
         scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
@@ -186,7 +186,7 @@ class Loop:
         for logits, targets in self.augment.parts(
             images, labels, synthetic, epoch, number, count=self.train.accumulate
         ):
-            loss = self.loss(logits.float(), targets, self.feed.views) * (len(targets) / ranks.shown(len(labels)))
+            loss = self.loss(logits.float(), targets) * (len(targets) / ranks.shown(len(labels)))
             self.scaler.scale(loss).backward()
             total += loss.detach()
         ranks.total_gradients(self.model.parameters())
@@ -195,6 +195,10 @@ class Loop:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return total
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Of a batch in all its views."""
+        return self.criterion(logits, targets, self.feed.views)
 
     def open(self, phase: Phase) -> None:
         """Let the phase's blocks learn and keep the others as they are, statistics included if it says so."""

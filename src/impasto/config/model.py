@@ -79,6 +79,10 @@ class Model(Section):
         description="timm: file of pretrained weights, safetensors or tensors of torch.save; package: those of "
         "ImageNet for tf_efficientnet_lite0, which a Python package carries; null for random ones"
     )
+    normalise: bool = Field(
+        description="whether images are normalised before the network, timm's as its weights want it, others' by the "
+        "training images; false: they stay in 0 to 1, as in ST-SACLF's code"
+    )
     attention: Literal["additive_softmax", "dot", "tanh_additive", "sigmoid", "gap"] | None = Field(
         description="head on several maps of the network, and how it weighs their positions: additive_softmax as "
         "ST-SACLF, whose weights do not depend on the global feature; dot, tanh_additive, sigmoid, or gap, the plain "
@@ -111,7 +115,7 @@ class Model(Section):
     @model_validator(mode="after")
     def _own_parameters(self) -> Self:
         """Every fault at once: a change of ``name`` needs several others."""
-        own = [leaf for leaf in type(self).model_fields if leaf not in ("name", *HEAD)]
+        own = [leaf for leaf in type(self).model_fields if leaf not in ("name", "normalise", *HEAD)]
         if told := self._faults(own, PARAMETERS[self.name]):
             raise ValueError(f"model.name is {self.name}: {told}")
         if told := self._faults(HEAD[1:], HEAD[1:] if self.attention else ()):

@@ -65,11 +65,20 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
             parts = _NETWORKS[config.name](classes, **config.parameters())
             if config.attention:
                 parts, taps = of_parts(parts, config, classes)
+    if not config.normalise:
+        parts.pop("normalise", None)
+        mean, std = [0.0] * 3, [1.0] * 3
     if "normalise" not in parts:
-        parts = OrderedDict(normalise=Normalise(mean, std), **parts)
+        parts = _normalised(parts, Normalise(mean, std))
     model = Tapped(parts, taps) if config.attention else nn.Sequential(parts)
     # In this memory format convolutions run fastest, on CPU and GPU alike.
     return model.to(memory_format=torch.channels_last)
+
+
+def _normalised(parts: OrderedDict[str, nn.Module], normalise: Normalise) -> OrderedDict[str, nn.Module]:
+    """The parts behind a normalisation, which itself stands behind a change of size."""
+    first = {"resize": parts.pop("resize")} if "resize" in parts else {}
+    return OrderedDict(**first, normalise=normalise, **parts)
 
 
 @runtime_checkable

@@ -15,7 +15,8 @@ from impasto.errors import ImpastoError
 from impasto.io import atomic, missing, read_json, write_json
 from impasto.models.registry import build
 
-_LATER = {"stage_stride": 1, "head_momentum": 0.1, "timm": None, "weights": None} | dict.fromkeys(HEAD)
+_LATER = {"stage_stride": 1, "head_momentum": 0.1, "timm": None, "weights": None}
+_LATER |= {"normalise": True} | dict.fromkeys(HEAD)
 """Parameters that models saved before these existed were built with."""
 
 
