@@ -17,7 +17,8 @@ from impasto import ranks
 from impasto.checkpoint import Resume
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
-from impasto.training import Loop, fit, measure
+from impasto.training import Loop, fit
+from impasto.validation import measure
 from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
 
 NOISES = {"noise": True, "deepaugment": {"share": 0.5, "size": 48}}
@@ -125,7 +126,7 @@ def gradient(count: int) -> list[Tensor]:
 
 def everything(folder: Path) -> dict[str, Any]:
     """All that the tests compare with one process."""
-    frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm=False), Phase(1, lambda e: 0.02, open=3)]
+    frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(1, lambda e: 0.02, open=3)]
     found: dict[str, Any] = {f"run {name}": run(name, folder) for name in RUNS}
     found["run plain, frozen"] = run("plain", folder / "frozen", frozen)
     found["statistics"] = {n: statistics(*batch) for n, batch in batches().items()}

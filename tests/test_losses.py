@@ -8,7 +8,9 @@ import torch
 from scipy.special import rel_entr
 from torch import Tensor
 
-from impasto.losses import consistent_cross_entropy, cross_entropy, jensen_shannon
+from impasto.criterion import Criterion
+from impasto.losses import cross_entropy, jensen_shannon
+from tiny import CPU, train
 
 LOGITS = 3 * torch.randn(16, 5, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(16) % 5
@@ -97,13 +99,11 @@ def test_jensen_shannon_has_no_order_of_views_and_a_finite_gradient_for_certain_
 
 def test_the_clean_view_alone_meets_the_labels() -> None:
     logits = three_views()
-    clean, weight = logits[:16], 5.0
-    wanted = cross_entropy(clean, LABELS, 0.1) + weight * jensen_shannon(logits)
-    torch.testing.assert_close(consistent_cross_entropy(logits, LABELS, 0.1, weight=weight), wanted)
-    twelve = cross_entropy(clean, LABELS) + 12 * jensen_shannon(logits)
-    torch.testing.assert_close(consistent_cross_entropy(logits, LABELS), twelve)
+    wanted = cross_entropy(logits[:16], LABELS, 0.1) + 5.0 * jensen_shannon(logits)
+    torch.testing.assert_close(Criterion(train(consistency=5.0), LABELS, CPU)(logits, LABELS, 3), wanted)
     soft = 0.5 * (torch.eye(5)[LABELS] + torch.eye(5)[LABELS.flip(0)])
-    torch.testing.assert_close(consistent_cross_entropy(logits, soft, 0.1, weight=0.0), cross_entropy(clean, soft, 0.1))
+    wanted = cross_entropy(logits[:16], soft, 0.1) + 12 * jensen_shannon(logits)
+    torch.testing.assert_close(Criterion(train(consistency=12.0), LABELS, CPU)(logits, soft, 3), wanted)
 
 
 def test_half_precision_views_are_widened() -> None:
@@ -114,4 +114,4 @@ def test_half_precision_views_are_widened() -> None:
 @pytest.mark.parametrize(("rows", "count"), [(16, 3), (15, 2), (4, 1)])
 def test_rows_that_are_not_whole_views_are_refused(rows: int, count: int) -> None:
     with pytest.raises(ValueError, match="views"):
-        consistent_cross_entropy(torch.zeros(rows, 5), LABELS[:4], views=count)
+        jensen_shannon(torch.zeros(rows, 5), count)

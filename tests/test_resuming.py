@@ -36,7 +36,7 @@ def from_scratch(config: Train) -> list[Phase]:
 
 def unfreezing(config: Train) -> list[Phase]:
     """Two epochs of the head, then three of more; the averaging of ``config`` does not matter."""
-    return [Phase(2, lambda e: 0.05, open=1, batch_norm=False), Phase(3, lambda e: 0.02, open=3)]
+    return [Phase(2, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(3, lambda e: 0.02, open=3)]
 
 
 def settings(precision: str) -> Train:

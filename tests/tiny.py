@@ -63,13 +63,19 @@ def train(**changes: Any) -> Train:
         "accumulate": 1,
         "optimizer": "sgd",
         "compile": False,
+        "selection": {"metric": "none", "patience": 0},
+        "loss": "cross_entropy",
+        "class_balance": 0.0,
+        "batch_norm": "train",
     }
-    return Train.model_validate(values | changes)
+    return Train.model_validate(dict.fromkeys(("open", "gamma", "alpha", "steps")) | values | changes)
 
 
 def architecture(name: str = "wrn", **changes: Any) -> Model:
     """The section ``model`` of the smallest network of a kind; what it does not have is null."""
-    return Model.model_validate(dict.fromkeys(Model.model_fields) | {"name": name} | SMALLEST[name] | changes)
+    return Model.model_validate(
+        dict.fromkeys(Model.model_fields) | {"name": name, "normalise": True} | SMALLEST[name] | changes
+    )
 
 
 def model(classes: int = 4, seed: int = 0, **changes: Any) -> nn.Sequential:

@@ -17,4 +17,4 @@ def _phase(stage: Unfreezing) -> Phase:
     def rate(epoch: int) -> float:
         return stage.learning_rate * (1 + math.cos(math.pi * epoch / stage.epochs)) / 2
 
-    return Phase(stage.epochs, rate, open=stage.open, batch_norm=stage.batch_norm == "train")
+    return Phase(stage.epochs, rate, open=stage.open, batch_norm=stage.batch_norm)

@@ -43,25 +43,3 @@ def jensen_shannon(logits: Tensor, views: int = 3) -> Tensor:
     logs = functional.log_softmax(logits.float(), dim=1).unflatten(0, (views, -1))
     mixture = logs.exp().mean(0).clamp(1e-7, 1).log()
     return functional.kl_div(mixture.expand_as(logs), logs, reduction="sum", log_target=True) / len(logits)
-
-
-def consistent_cross_entropy(
-    logits: Tensor, targets: Tensor, smoothing: float = 0.0, *, weight: float = 12.0, views: int = 3
-) -> Tensor:
-    """Cross-entropy of the clean view plus ``weight`` times the Jensen-Shannon divergence of all views.
-
-    Args:
-        logits: (V * N, K), the clean view in the first N rows.
-        targets: of the N images, as in ``cross_entropy``.
-        smoothing: likewise; it acts on the cross-entropy alone.
-        weight: 12 in AugMix and in Siedel et al. (arXiv 2512.15675).
-        views: V.
-
-    Returns:
-        Scalar float32 tensor, nats.
-
-    Raises:
-        ValueError: the rows do not divide by the number of views.
-    """
-    divergence = jensen_shannon(logits, views)
-    return cross_entropy(logits[: len(logits) // views], targets, smoothing) + weight * divergence

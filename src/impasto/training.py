@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,22 +19,23 @@ from impasto import ranks
 from impasto.averaging import WeightAverage, refresh_batch_norm
 from impasto.batch_augment import BatchAugment
 from impasto.checkpoint import Resume
+from impasto.config.selection import Selection
 from impasto.config.train import Train
-from impasto.data.images import to_unit
+from impasto.criterion import Criterion
 from impasto.data.stream import Stream
 from impasto.feed import Feed
-from impasto.losses import consistent_cross_entropy, cross_entropy
 from impasto.models.compiled import compile_parts
 from impasto.models.registry import blocks
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.optimiser import build_optimiser
 from impasto.phase import Phase
-from impasto.precision import autocast, resolve
+from impasto.precision import resolve
 from impasto.progress import track
 from impasto.rng import key
 from impasto.runtime import first
-
-Row = dict[str, float]
+from impasto.selection import Best
+from impasto.validation import Row as Row
+from impasto.validation import measure
 
 
 def fit(
@@ -46,54 +48,66 @@ def fit(
     purpose: str,
     resume: Resume,
     on_epoch: Callable[[int, Row], None],
+    selection: Selection | None = None,
 ) -> list[Row]:
     """Train ``model`` in place and return one row of numbers per epoch.
 
     Args:
         model: float images in [0, 1] -> logits, on the feed's device.
         feed: the training batches.
-        validation: held-out original images; they are measured, never trained on or chosen by.
+        validation: held-out original images; they are measured and never trained on, and only ``selection`` lets them
+            choose anything.
         phases: run one after the other.
-        train: optimiser, parts of a batch, label smoothing, clipping, precision and compilation.
+        train: optimiser, loss, parts of a batch, clipping, precision and compilation.
         purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
         on_epoch: called with the number of the epoch and its row after each epoch; after the last one when averaging
-            has changed its row.
+            or selection has changed its row.
+        selection: by what the best model is chosen, with which every phase and the run end, and when a phase ends
+            early. The last row then has its numbers and, as ``selected_epoch``, how many epochs it has seen.
     """
-    loop = Loop(model, feed, phases, train, purpose)
-    history, last = loop.restore(resume.load()), len(loop.schedule) - 1
+    loop = Loop(model, feed, phases, train, purpose, selection)
+    measured = partial(measure, model, validation, train, feed.device, balanced=loop.balanced)
+    history = loop.restore(resume.load())
+    if loop.best and not loop.best.scores and phases:
+        loop.best.see(model, measured())
+    place = loop.place(len(history))
     for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
-        row = loop.run(epoch) | {
-            f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()
-        }
-        history.append(row)
-        if epoch < last or not loop.average.count:
-            on_epoch(epoch, row)
-        if first() and (resume.due() or epoch == last):
+        if place == len(loop.schedule):  # some phase has ended early
+            break
+        row, found = loop.run(epoch, place), measured()
+        history.append(row | _named(found))
+        if loop.best:
+            loop.best.see(model, found)
+        place = loop.place(len(history))
+        last = place == len(loop.schedule)
+        if not last or not (loop.average.count or loop.best):
+            on_epoch(epoch, history[-1])
+        if first() and (resume.due() or last):
             resume.save(loop.state(history))
             feed.paintings.settle()
-    if loop.average.count:
-        model.load_state_dict(loop.average.model.state_dict())
-        with seeded(feed, purpose, "refresh", last):
-            refresh_batch_norm(model, (images for images, _ in feed.epoch(last)[1]))
-        history[-1] |= {f"validation_{k}": v for k, v in measure(model, validation, train, feed.device).items()}
-        on_epoch(last, history[-1])
+    if history:
+        _end(loop, history, measured, on_epoch)
     return history
 
 
-def measure(model: nn.Module, stream: Stream, train: Train, device: torch.device, batch: int = 1000) -> Row:
-    """Loss and accuracy of a model on a stream of plain images; of several processes each takes some batches."""
-    model.eval()
-    loss = torch.zeros((), device=device)
-    correct = torch.zeros((), device=device)
-    with torch.inference_mode(), autocast(train.precision, device):
-        for rows in torch.arange(len(stream)).split(batch)[ranks.index() :: ranks.count()]:
-            labels = stream.labels[rows].to(device)
-            logits = model(to_unit(stream.gather(rows))).float()
-            loss += cross_entropy(logits, labels, train.label_smoothing) * len(rows)
-            correct += (logits.argmax(1) == labels).sum()
-        loss, correct = ranks.total(torch.stack([loss, correct]))
-    return {"loss": float(loss) / len(stream), "accuracy": float(correct) / len(stream)}
+def _end(loop: Loop, history: list[Row], measured: Callable[[], Row], on_epoch: Callable[[int, Row], None]) -> None:
+    """Let the averaged or the best model be the result, where there is one, and tell the last row."""
+    last = len(history) - 1
+    if loop.average.count:
+        loop.model.load_state_dict(loop.average.model.state_dict())
+        with seeded(loop.feed, loop.purpose, "refresh", last):
+            refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
+        history[-1] |= _named(measured())
+        on_epoch(last, history[-1])
+    elif loop.best:
+        loop.best.put_into(loop.model)
+        history[-1] |= _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
+        on_epoch(last, history[-1])
+
+
+def _named(row: Row) -> Row:
+    return {f"validation_{name}": value for name, value in row.items()}
 
 
 @contextmanager
@@ -107,13 +121,24 @@ def seeded(feed: Feed, *purpose: str | int) -> Iterator[None]:
 
 
 class Loop:
-    """Model, optimiser, scaler and average of one run."""
+    """Model, optimiser, scaler, average and best model of one run."""
 
-    def __init__(self, model: nn.Module, feed: Feed, phases: list[Phase], train: Train, purpose: str) -> None:
-        self.model, self.feed, self.train, self.purpose = model, feed, train, purpose
+    def __init__(
+        self,
+        model: nn.Module,
+        feed: Feed,
+        phases: list[Phase],
+        train: Train,
+        purpose: str,
+        selection: Selection | None = None,
+    ) -> None:
+        self.model, self.feed, self.train, self.purpose, self._phases = model, feed, train, purpose, phases
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
         share_batch_norm(model)
         self.average = WeightAverage(model)
+        self.best = Best(selection) if selection and selection.metric != "none" else None
+        self.balanced = self.best is not None and self.best.config.metric == "balanced_accuracy"
+        self.criterion = Criterion(train, feed.streams[0].labels, feed.device)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = build_optimiser(model, train)
         scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
@@ -121,9 +146,21 @@ class Loop:
         if train.compile:
             compile_parts(model)
 
-    def run(self, epoch: int) -> Row:
-        """One epoch of steps; the row holds its loss, rate and realised shares."""
-        phase, local = self.schedule[epoch]
+    def place(self, done: int) -> int:
+        """Which epoch of the schedule comes after so many that were run; its length if none is left."""
+        return self.best.next([phase.epochs for phase in self._phases]) if self.best else done
+
+    def run(self, epoch: int, place: int | None = None) -> Row:
+        """One epoch of steps; the row holds its loss, rate and realised shares.
+
+        Args:
+            epoch: how many were run before, by which everything random is keyed.
+            place: the epoch of the schedule, another one than ``epoch`` once a phase has ended early.
+        """
+        phase, local = self.schedule[epoch if place is None else place]
+        if self.best and not local:  # a phase begins with the best model, and its optimiser with nothing
+            self.best.put_into(self.model)
+            self.optimizer = build_optimiser(self.model, self.train)
         self.open(phase)
         rate = phase.rate(local)
         for group in self.optimizer.param_groups:
@@ -159,28 +196,26 @@ class Loop:
         return total
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy, and where each image has several views how far the predictions for them lie apart."""
-        smoothing, weight, views = self.train.label_smoothing, self.train.consistency, self.feed.views
-        if views == 1:
-            return cross_entropy(logits, targets, smoothing)
-        return consistent_cross_entropy(logits, targets, smoothing, weight=weight, views=views)
+        """Of a batch in all its views."""
+        return self.criterion(logits, targets, self.feed.views)
 
     def open(self, phase: Phase) -> None:
-        """Let the phase's blocks learn and keep the others as they are, statistics included."""
+        """Let the phase's blocks learn and keep the others as they are, statistics included if it says so."""
         parts = blocks(self.model)
         first = 0 if phase.open is None else max(len(parts) - phase.open, 0)
         self.model.train()
         for index, (_, part) in enumerate(parts):
             part.requires_grad_(index >= first)
-            frozen = index < first or not phase.batch_norm
+            still = phase.batch_norm == "frozen" or (phase.batch_norm == "train" and index < first)
             for module in part.modules():
-                if isinstance(module, nn.modules.batchnorm._BatchNorm) and frozen:
+                if isinstance(module, nn.modules.batchnorm._BatchNorm) and still:
                     module.eval()
 
     def state(self, history: list[Row]) -> dict[str, Any]:
         """Everything a resumed run needs."""
         parts = ("model", "optimizer", "scaler", "average")
         kept = {name: getattr(self, name).state_dict() for name in parts}
+        kept |= {"best": self.best.state_dict()} if self.best else {}
         return {**kept, "paintings": self.feed.paintings.state(), "history": history}
 
     def restore(self, state: dict[str, Any] | None) -> list[Row]:
@@ -189,6 +224,8 @@ class Loop:
             return []
         for name in ("model", "optimizer", "scaler", "average"):
             getattr(self, name).load_state_dict(state[name])
+        if self.best:
+            self.best.load_state_dict(state["best"])
         self.feed.paintings.restore(state["paintings"])
         history: list[Row] = state["history"]
         return history

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from impasto.config.model import PARAMETERS, Model
+from impasto.config.model import HEAD, PARAMETERS, Model
 from tiny import SMALLEST, architecture
 
-LEAVES = {leaf for leaf in Model.model_fields if leaf != "name"}
+LEAVES = {leaf for leaf in Model.model_fields if leaf not in ("name", "normalise")}
 
 
 def test_the_schema_holds_no_values() -> None:
     assert all(field.is_required() and field.description for field in Model.model_fields.values())
-    assert {leaf for leaves in PARAMETERS.values() for leaf in leaves} == LEAVES
+    assert {leaf for leaves in PARAMETERS.values() for leaf in leaves} | set(HEAD) == LEAVES
 
 
 @pytest.mark.parametrize("name", SMALLEST)
@@ -52,12 +52,39 @@ def test_names_with_and_without_a_tag(timm: str) -> None:
 def test_what_a_network_does_not_have_must_be_null_and_what_it_has_must_not(name: str) -> None:
     values = {"depth": 28, "width": 1, "stem_stride": 1, "stage_stride": 1, "dropout": 0.0, "activation": "relu"}
     values |= {"head_momentum": 0.1, "timm": "test_vit", "weights": "w"}
-    for leaf in LEAVES - set(PARAMETERS[name]):
+    for leaf in LEAVES - set(PARAMETERS[name]) - set(HEAD):
         with pytest.raises(ValidationError, match=rf"model\.name is {name}: model\.{leaf} must be null"):
             architecture(name, **{leaf: values[leaf]})
     for leaf in set(PARAMETERS[name]) - {"weights"}:
         with pytest.raises(ValidationError, match=rf"model\.name is {name}: model\.{leaf} must not be null"):
             architecture(name, **{leaf: None})
+
+
+ATTENTION = {"attention": "dot", "taps": [2, 8], "projection": None, "head_dropout": 0.2}
+
+
+def test_the_attention_head_has_all_its_parameters_or_none() -> None:
+    assert architecture("wrn", **ATTENTION).taps == [2, 8]
+    assert architecture("wrn", **ATTENTION | {"projection": 512}).projection == 512
+    for leaf in ("taps", "head_dropout"):
+        with pytest.raises(ValidationError, match=rf"model\.attention is dot: model\.{leaf} must not be null"):
+            architecture("wrn", **ATTENTION | {leaf: None})
+    for leaf in ("taps", "projection", "head_dropout"):
+        with pytest.raises(ValidationError, match=rf"model\.attention is null: model\.{leaf} must be null"):
+            architecture("wrn", **{leaf: {"taps": [2], "projection": 8, "head_dropout": 0.0}[leaf]})
+
+
+@pytest.mark.parametrize("taps", [[], [0], [2, 2], [8, 2], [2.0]])
+def test_taps_are_strides_that_ascend(taps: list[int]) -> None:
+    with pytest.raises(ValidationError):
+        architecture("wrn", **ATTENTION | {"taps": taps})
+
+
+def test_the_package_holds_one_networks_weights() -> None:
+    for timm in ("tf_efficientnet_lite0", "tf_efficientnet_lite0.in1k"):
+        assert architecture("timm", timm=timm, weights="package").weights == "package"
+    with pytest.raises(ValidationError, match="those of model.timm tf_efficientnet_lite0, not resnet50"):
+        architecture("timm", timm="resnet50", weights="package")
 
 
 def test_a_change_of_the_name_is_told_at_once() -> None:

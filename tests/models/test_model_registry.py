@@ -92,3 +92,13 @@ def test_blocks_run_from_input_to_head_and_hold_every_parameter_once(name: str) 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_places_for_feature_noise(name: str) -> None:
     assert places(model(name=name)) == ["normalise", *(["stage1", "stage2"] if name in CNNS else [])]
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_without_normalisation_images_stay_as_they_are(name: str) -> None:
+    plain, bare = model(name=name), model(name=name, normalise=False)
+    assert [part for part, _ in plain.named_children()] == [part for part, _ in bare.named_children()]
+    x = torch.rand(2, 3, SIZE, SIZE)
+    assert torch.equal(bare.normalise(x), x) and not torch.equal(plain.normalise(x), x)
+    own = {key: value for key, value in plain.state_dict().items() if not key.startswith("normalise")}
+    assert all(torch.equal(value, bare.state_dict()[key]) for key, value in own.items()), "the same weights"

@@ -13,7 +13,7 @@ from impasto.config.evaluate import Evaluate
 from impasto.config.fid import Fid
 from impasto.config.finetune import Finetune
 from impasto.config.mix import Mix, Shares
-from impasto.config.model import BLOCKS, Model
+from impasto.config.model import BLOCKS, LEAST, Model
 from impasto.config.schedule import Schedule
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
@@ -127,15 +127,20 @@ def _sizes(of: Of) -> Fault:
     if distorted.share > 0 and distorted.size < size:  # what is taken away does not come back
         what = f"augment.deepaugment.size is {distorted.size}, but the images have {size} px"
         return what, f"Choose {size} or an odd multiple of it; set augment.deepaugment.share to 0 to do without."
+    deepest = (of(Model).taps or [1])[-1]
+    if size < LEAST * deepest:
+        what = f"model.taps has stride {deepest}, which leaves {size} px fewer than {LEAST} x {LEAST} positions"
+        return what, f"Leave out strides above {size // LEAST}, or raise dataset.size."
     return None
 
 
 def _blocks(of: Of) -> Fault:
     name = of(Model).name
     blocks = BLOCKS.get(name)  # None: only the network itself tells
-    for step in of(Finetune).stages:
-        if blocks and step.open > blocks:
-            what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {blocks}"
+    opened = [("train.open", of(Train).open or 0), *(("finetune.stages", step.open) for step in of(Finetune).stages)]
+    for leaf, count in opened:
+        if blocks and count > blocks:
+            what = f"{leaf} opens {count} blocks, but model.name {name} has {blocks}"
             return what, f"Open {blocks} at most."
     return None
 

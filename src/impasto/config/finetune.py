@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field
 
 from impasto.config.base import Section
+from impasto.config.selection import Selection
+from impasto.config.train import BatchNorm
 
 
 class Unfreezing(Section):
@@ -16,7 +18,15 @@ class Unfreezing(Section):
     open: int = Field(ge=1, description="number of blocks that learn, counted from the head")
     epochs: int = Field(ge=1, description="passes of the length of the training split")
     learning_rate: float = Field(gt=0, description="learning rate at the start of the stage; falls to 0 by a cosine")
-    batch_norm: Literal["frozen", "train"] = Field(description="whether running statistics of open blocks move on")
+    batch_norm: BatchNorm = Field(
+        description="whether running statistics move on: frozen nowhere, train in open blocks, all in every block"
+    )
+
+
+class Carried(Selection):
+    """The best epoch so far, with which each unfreezing stage goes on."""
+
+    key: ClassVar[str] = "finetune.selection"
 
 
 class Finetune(Section):
@@ -24,3 +34,4 @@ class Finetune(Section):
 
     key: ClassVar[str] = "finetune"
     stages: list[Unfreezing] = Field(description="unfreezing stages in order: open, epochs, learning_rate, batch_norm")
+    selection: Carried

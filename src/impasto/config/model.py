@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -19,6 +21,17 @@ PARAMETERS = {
     "resnext": ("depth", "width", "stage_stride", "activation"),
     "timm": ("timm", "weights"),
 }
+
+#: The parameters of the attention head, which any architecture takes; without one all of them are null.
+HEAD = ("attention", "taps", "projection", "head_dropout")
+
+#: A value of ``weights`` that is no path, and the network whose weights an installed package carries.
+PACKAGE, PACKAGED = "package", "tf_efficientnet_lite0"
+
+LEAST = 4
+"""Positions that a tapped map has at least along each side: attention over fewer chooses between next to nothing."""
+
+_OPTIONAL = ("weights", "projection")
 
 _DEPTHS: dict[str, tuple[str, set[int]]] = {
     "wrn": ("6 n + 4, as 10, 16, 22, 28 and 40 are", set(range(10, 101, 6))),
@@ -63,8 +76,26 @@ class Model(Section):
         description="timm: name of the network, e.g. vit_base_patch16_224; else null",
     )
     weights: str | None = Field(
-        description="timm: file of pretrained weights, safetensors or tensors of torch.save; null for random ones"
+        description="timm: file of pretrained weights, safetensors or tensors of torch.save; package: those of "
+        "ImageNet for tf_efficientnet_lite0, which a Python package carries; null for random ones"
     )
+    normalise: bool = Field(
+        description="whether images are normalised before the network, timm's as its weights want it, others' by the "
+        "training images; false: they stay in 0 to 1, as in ST-SACLF's code"
+    )
+    attention: Literal["additive_softmax", "dot", "tanh_additive", "sigmoid", "gap"] | None = Field(
+        description="head on several maps of the network, and how it weighs their positions: additive_softmax as "
+        "ST-SACLF, whose weights do not depend on the global feature; dot, tanh_additive, sigmoid, or gap, the plain "
+        "mean; null: the network's own head"
+    )
+    taps: list[Annotated[int, Field(ge=1)]] | None = Field(
+        min_length=1,
+        description="attention: strides of the maps it sees, ascending; what lies behind the last one is left out",
+    )
+    projection: int | None = Field(
+        ge=1, description="attention: width D of the maps' projections; null: that of the last map, as ST-SACLF"
+    )
+    head_dropout: float | None = Field(ge=0, lt=1, description="attention: share dropped between the two dense layers")
 
     @field_validator("depth")
     @classmethod
@@ -74,18 +105,31 @@ class Model(Section):
             raise ValueError(f"depth is not {rule}")
         return depth
 
+    @field_validator("taps")
+    @classmethod
+    def _ascending(cls, taps: list[int] | None) -> list[int] | None:
+        if taps and any(late >= later for late, later in pairwise(taps)):
+            raise ValueError("strides must ascend")
+        return taps
+
     @model_validator(mode="after")
     def _own_parameters(self) -> Self:
         """Every fault at once: a change of ``name`` needs several others."""
-        has, told = PARAMETERS[self.name], []
-        leaves = [leaf for leaf in type(self).model_fields if leaf != "name"]
-        if extra := [leaf for leaf in leaves if leaf not in has and getattr(self, leaf) is not None]:
-            told.append(f"{_listed(extra)} must be null")
-        if absent := [leaf for leaf in has if leaf != "weights" and getattr(self, leaf) is None]:
-            told.append(f"{_listed(absent)} must not be null")
-        if told:
-            raise ValueError(f"model.name is {self.name}: {', and '.join(told)}")
+        own = [leaf for leaf in type(self).model_fields if leaf not in ("name", "normalise", *HEAD)]
+        if told := self._faults(own, PARAMETERS[self.name]):
+            raise ValueError(f"model.name is {self.name}: {told}")
+        if told := self._faults(HEAD[1:], HEAD[1:] if self.attention else ()):
+            raise ValueError(f"model.attention is {self.attention or 'null'}: {told}")
+        if self.weights == PACKAGE and (self.timm or "").partition(".")[0] != PACKAGED:
+            raise ValueError(f"model.weights is {PACKAGE}, which are those of model.timm {PACKAGED}, not {self.timm}")
         return self
+
+    def _faults(self, leaves: Collection[str], has: Collection[str]) -> str:
+        """Which of some leaves are not null though they must be, and the other way round."""
+        extra = [leaf for leaf in leaves if leaf not in has and getattr(self, leaf) is not None]
+        absent = [leaf for leaf in has if leaf not in _OPTIONAL and getattr(self, leaf) is None]
+        told = [f"{_listed(extra)} must be null"] * bool(extra) + [f"{_listed(absent)} must not be null"] * bool(absent)
+        return ", and ".join(told)
 
     def parameters(self) -> dict[str, Any]:
         """The values of the parameters that the architecture has, by name."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from impasto.models import torchvision_vit
+from impasto.config.model import PACKAGE
+from impasto.models import efficientnet_lite0, torchvision_vit
 from impasto.models.normalise import Normalise
 from impasto.models.registry import register
 from impasto.models.timm_names import require_network
@@ -51,16 +52,9 @@ class Network(nn.Module):
 
         A network for which timm knows none has two: its body as stem, and its head.
         """
-        from timm.models import group_parameters
-
-        matcher = getattr(self.network, "group_matcher", None)
-        groups = group_parameters(self.network, matcher(coarse=False) if matcher else self._in_head)
-        last = len(groups) - 1
-        names = ["stem", *(f"group{n}" for n in range(1, last)), "head"][-len(groups) :]
-        return [(name, _block(self.network, groups[n])) for n, name in enumerate(names)]
-
-    def _in_head(self, name: str) -> int:
-        return int(any(name.startswith(f"{layer}.") for layer in self._heads))
+        found = groups(self.network, self._heads)
+        names = ["stem", *(f"group{n}" for n in range(1, len(found) - 1)), "head"][-len(found) :]
+        return list(zip(names, found, strict=True))
 
 
 @register("timm")
@@ -73,7 +67,8 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     Args:
         classes: number of logits.
         timm: name of the network, with or without the tag of a set of weights.
-        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`; None for random ones.
+        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`, or ``package``; None
+            for random ones.
 
     Returns:
         Modules to run one after the other on float images (N, 3, H, W) in [0, 1].
@@ -87,16 +82,57 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     network: nn.Module = create_model(timm, pretrained=False, num_classes=classes)
     facts: dict[str, Any] = network.pretrained_cfg  # type: ignore[assignment]
     heads = [facts["classifier"]] if isinstance(facts["classifier"], str) else list(facts["classifier"] or ())
-    mean, std = facts["mean"], facts["std"]
-    if weights:
-        path = main_root() / Path(weights).expanduser()  # also from a queued experiment's copy
-        tensors = read_weights(path)
-        if torchvision_vit.is_from_torchvision(tensors):
-            tensors, mean, std = torchvision_vit.to_timm(tensors), torchvision_vit.MEAN, torchvision_vit.STD
-        _report(path, put_weights(network, tensors, heads, path), classes)
+    found = pretrained(weights, facts)
+    if found.tensors:
+        _report(found.path, put_weights(network, found.tensors, heads, found.path), classes)
     return OrderedDict(
-        resize=Resize(*facts["input_size"][1:]), normalise=Normalise(mean, std), timm=Network(network, heads)
+        resize=Resize(*facts["input_size"][1:]),
+        normalise=Normalise(found.mean, found.std),
+        timm=Network(network, heads),
     )
+
+
+class Pretrained(NamedTuple):
+    """Tensors by timm's names, none for random weights, where they come from, and what images must be."""
+
+    tensors: dict[str, Tensor]
+    path: Path
+    mean: Sequence[float]
+    std: Sequence[float]
+
+
+def pretrained(weights: str | None, facts: Mapping[str, Any]) -> Pretrained:
+    """Read ``model.weights``.
+
+    Args:
+        weights: a file, ``package`` or None.
+        facts: what timm knows of its own weights of the network.
+
+    Raises:
+        ImpastoError: the weights cannot be read.
+    """
+    path = main_root() / Path(weights or "").expanduser()  # also from a queued experiment's copy
+    if weights is None:
+        return Pretrained({}, path, facts["mean"], facts["std"])
+    if weights == PACKAGE:
+        mean, std = (efficientnet_lite0.MEAN,) * 3, (efficientnet_lite0.STD,) * 3
+        return Pretrained(efficientnet_lite0.efficientnet_lite0().state_dict(), Path(weights), mean, std)
+    tensors = read_weights(path)
+    if torchvision_vit.is_from_torchvision(tensors):
+        return Pretrained(torchvision_vit.to_timm(tensors), path, torchvision_vit.MEAN, torchvision_vit.STD)
+    return Pretrained(tensors, path, facts["mean"], facts["std"])
+
+
+def groups(network: nn.Module, heads: Sequence[str]) -> list[nn.Module]:
+    """Timm's layer groups from the input on; without any, the body and the layers of these names."""
+    from timm.models import group_parameters
+
+    def in_head(name: str) -> int:
+        return int(any(name.startswith(f"{layer}.") for layer in heads))
+
+    matcher = getattr(network, "group_matcher", None)
+    found = group_parameters(network, matcher(coarse=False) if matcher else in_head)
+    return [_block(network, found[n]) for n in range(len(found))]
 
 
 def _report(path: Path, replaced: int | None, classes: int) -> None:

@@ -7,6 +7,9 @@ from torch import nn
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "silu": nn.SiLU}
 """Values of ``model.activation``."""
 
+POOLED = 3
+"""How many layers :func:`pooled` has."""
+
 
 def pooled(inputs: int, classes: int) -> list[nn.Module]:
     """The mean over places and a linear layer: (N, inputs, H, W) to logits (N, classes)."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from impasto.models.tapped import Tapped
+
 INPUT = "normalise"
 _PLACES = (INPUT, "stage1", "stage2")
 
@@ -38,6 +40,9 @@ def run(model: nn.Module, images: Tensor, place: str, change: Callable[[Tensor],
     """
     if place not in places(model):
         raise ValueError(f"features can be changed after {', '.join(places(model))}, not after {place}")
+    if isinstance(model, Tapped):
+        logits: Tensor = model(images, lambda name, x: change(x) if name == place else x)
+        return logits
     x = images
     for name, part in model.named_children():
         x = part(x)

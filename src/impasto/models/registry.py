@@ -17,6 +17,7 @@ from torch import nn
 
 from impasto.config.model import Model
 from impasto.models.normalise import Normalise
+from impasto.models.tapped import Tapped, of_parts
 from impasto.rng import key
 
 Network = Callable[..., OrderedDict[str, nn.Module]]
@@ -49,19 +50,35 @@ def build(config: Model, classes: int, mean: Sequence[float], std: Sequence[floa
         seed: seed of the initial weights.
 
     Raises:
-        ImpastoError: timm has no such network, or pretrained weights cannot be read or do not fit.
+        ImpastoError: timm has no such network, pretrained weights cannot be read or do not fit, or the network has no
+            map of a stride that the attention head wants.
     """
-    from impasto.models import densenet, from_timm, resnext, wrn  # noqa: F401  the imports enter them above
+    from impasto.models import densenet, from_timm, resnext, timm_maps, wrn  # noqa: F401  the imports enter them above
 
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: it would also reseed the GPUs, which are not restored here.
         torch.default_generator.manual_seed(key(seed, "initial weights"))
-        parts = _NETWORKS[config.name](classes, **config.parameters())
+        taps: list[str] = []
+        if config.attention and config.name == "timm":
+            parts = timm_maps.with_attention(config, classes)
+        else:
+            parts = _NETWORKS[config.name](classes, **config.parameters())
+            if config.attention:
+                parts, taps = of_parts(parts, config, classes)
+    if not config.normalise:
+        parts.pop("normalise", None)
+        mean, std = [0.0] * 3, [1.0] * 3
     if "normalise" not in parts:
-        parts = OrderedDict(normalise=Normalise(mean, std), **parts)
-    model = nn.Sequential(parts)
+        parts = _normalised(parts, Normalise(mean, std))
+    model = Tapped(parts, taps) if config.attention else nn.Sequential(parts)
     # In this memory format convolutions run fastest, on CPU and GPU alike.
     return model.to(memory_format=torch.channels_last)
+
+
+def _normalised(parts: OrderedDict[str, nn.Module], normalise: Normalise) -> OrderedDict[str, nn.Module]:
+    """The parts behind a normalisation, which itself stands behind a change of size."""
+    first = {"resize": parts.pop("resize")} if "resize" in parts else {}
+    return OrderedDict(**first, normalise=normalise, **parts)
 
 
 @runtime_checkable

@@ -10,12 +10,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
-from impasto.config.model import Model
+from impasto.config.model import HEAD, Model
 from impasto.errors import ImpastoError
 from impasto.io import atomic, missing, read_json, write_json
 from impasto.models.registry import build
 
 _LATER = {"stage_stride": 1, "head_momentum": 0.1, "timm": None, "weights": None}
+_LATER |= {"normalise": True} | dict.fromkeys(HEAD)
 """Parameters that models saved before these existed were built with."""
 
 

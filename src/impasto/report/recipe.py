@@ -31,6 +31,14 @@ _AUGMIX = {
     "noisymix": "AugMix of its official operations and colour",
 }
 
+_HEADS = {
+    "additive_softmax": "with additive softmax attention",
+    "dot": "with dot-product attention",
+    "tanh_additive": "with additive tanh attention",
+    "sigmoid": "with sigmoid gates",
+    "gap": "with several maps pooled",
+}
+
 
 _COPIES = {
     "style": "stylised copies",
@@ -104,7 +112,8 @@ def sentence(recipe: Recipe, training: int, styles: int) -> str:
 def architecture(model: Model) -> str:
     """The name of a network as papers write it, e.g. WRN-10-2."""
     names = {"wrn": "WRN-{}-{}", "densenet": "DenseNet-{}-{}", "resnext": "ResNeXt-{}-32x{}d"}
-    return str(model.timm) if model.name == "timm" else names[model.name].format(model.depth, model.width)
+    name = str(model.timm) if model.name == "timm" else names[model.name].format(model.depth, model.width)
+    return f"{name} {_HEADS[model.attention]}" if model.attention else name
 
 
 def subject(dataset: Dataset) -> str:

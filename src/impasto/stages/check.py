@@ -8,7 +8,7 @@ from impasto.config.all import check as check_sections
 from impasto.config.base import flatten, load, nearest, read_yaml
 from impasto.config.dataset import NATIVE, Dataset
 from impasto.config.evaluate import Evaluate
-from impasto.config.model import Model
+from impasto.config.model import PACKAGE, Model
 from impasto.config.synthetic import POOLS
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.errors import ImpastoError
@@ -55,7 +55,7 @@ def _existing_paths(params: Path) -> None:
     for leaf in PATHS:
         value = leaves[leaf]
         downloaded = leaf == "dataset.root" and leaves["dataset.name"] in NATIVE and leaves["dataset.published"]
-        if downloaded or value in POOLS:  # it comes there, or it is a name
+        if downloaded or value in POOLS or value == PACKAGE:  # it comes there, or it is a name
             continue
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."

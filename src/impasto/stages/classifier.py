@@ -34,6 +34,9 @@ COLUMNS = (
     "share_synthetic", "share_stylised_o", "share_stylised_s",
 )  # fmt: skip
 
+#: Columns that a curve has where the stage chooses by them.
+CHOSEN = ("validation_balanced_accuracy",)
+
 
 class Inputs:
     """The images that a classifier sees, opened once for all seeds.
@@ -113,7 +116,8 @@ def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Pa
     if not first():
         return
     rows = [{"seed": s, "epoch": e} | row for s, history in histories.items() for e, row in enumerate(history)]
-    write_csv(curve, COLUMNS, rows)
+    columns = [*COLUMNS, *(name for name in CHOSEN if all(name in row for row in rows) and rows)]
+    write_csv(curve, columns, ({name: row[name] for name in columns} for row in rows))
     write_record(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
     for resume in resumes.values():
         resume.finish()

@@ -34,7 +34,7 @@ def finetune(
     """Write one fine-tuned model per seed, its last numbers and its training curve."""
     given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style, "base": base}
     with stage("finetune", params, timing, **given) as this:
-        inputs, plan, settings = Inputs(this), phases(this.load(Finetune)), this.load(Train)
+        inputs, unfreezing, settings = Inputs(this), this.load(Finetune), this.load(Train)
         mix = this.load(Mix).last()  # a schedule counts the epochs of training; this goes on with what it ended with
 
         def one(seed: int, resume: Resume) -> list[Row]:
@@ -44,11 +44,12 @@ def finetune(
                 model,
                 feed,
                 inputs.validation,
-                plan,
+                phases(unfreezing),
                 settings,
                 purpose=f"finetune, seed {seed}",
                 resume=resume,
                 on_epoch=log,
+                selection=unfreezing.selection,
             )
             if first():
                 save_model(out / str(seed), model, config, classes, seed=seed)

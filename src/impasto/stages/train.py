@@ -6,9 +6,10 @@ from pathlib import Path
 
 from impasto.checkpoint import Resume
 from impasto.config.mix import Mix
-from impasto.config.model import Model
+from impasto.config.model import PACKAGE, Model
 from impasto.config.train import Train
 from impasto.data.checked import sha256_of
+from impasto.models.efficientnet_lite0 import SHA256
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.phase import base_phase
@@ -46,7 +47,15 @@ def train(
             feed, phases = inputs.feed(seed, resume.folder, this.load(Mix)), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
             history = fit(
-                model, feed, validation, phases, settings, purpose=f"train, seed {seed}", resume=resume, on_epoch=log
+                model,
+                feed,
+                validation,
+                phases,
+                settings,
+                purpose=f"train, seed {seed}",
+                resume=resume,
+                on_epoch=log,
+                selection=settings.selection,
             )
             if first():
                 save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
@@ -59,7 +68,10 @@ def train(
 
 def _pretrained(config: Model) -> dict[str, str]:
     """Which file the weights came from: DVC does not watch it."""
-    return {"weights_sha256": sha256_of(main_root() / Path(config.weights).expanduser())} if config.weights else {}
+    if config.weights is None:
+        return {}
+    own = config.weights == PACKAGE
+    return {"weights_sha256": SHA256 if own else sha256_of(main_root() / Path(config.weights).expanduser())}
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ Scorer = Callable[[Tensor], Seen]  # of uint8 [N, 3, H, W]
 
 _NETWORK = Model(
     name="wrn", depth=10, width=1, stem_stride=2, stage_stride=1, dropout=0.0, activation="relu", head_momentum=0.1,
-    timm=None, weights=None,
+    timm=None, weights=None, normalise=True, attention=None, taps=None, projection=None, head_dropout=None,
 )  # fmt: skip
 _BATCH, _RATE, _PADDING = 128, 0.1, 2
 _STEPS, _EPOCHS = 300, 10  # whichever is longer
