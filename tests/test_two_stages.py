@@ -156,6 +156,11 @@ def test_a_run_that_only_spoils_the_model_gives_it_back(root: Path) -> None:
     assert again[-1]["selected_epoch"] == 0 and not moved(start, snapshot(network))
 
 
+def test_without_stages_there_is_nothing_to_choose(root: Path) -> None:
+    network, history, states = run([], selection=chosen())
+    assert history == [] and not moved(states[0], snapshot(network))
+
+
 def test_every_stage_begins_with_the_best_model_and_a_fresh_optimiser(root: Path) -> None:
     """The second stage cannot move anything: what it measures is what it got."""
     plan = [Phase(3, [0.05, 3.0, 3.0].__getitem__), Phase(1, lambda e: 1e-12, batch_norm="frozen")]

@@ -65,7 +65,7 @@ class Best:
 
     def next(self, lengths: Sequence[int]) -> int:
         """Which epoch of a schedule comes next, see :func:`following`."""
-        first, *scores = self.scores
+        first, *scores = self.scores or [0.0]  # without phases nothing was seen
         return following(lengths, scores, self.config.patience, first)
 
     def put_into(self, model: nn.Module) -> None:
