@@ -20,6 +20,9 @@ PARAMETERS = {
     "timm": ("timm", "weights"),
 }
 
+#: Published weights that ``model.weights`` may name; they are downloaded.
+WEIGHTS = ("torchvision-vit-b-16",)
+
 _DEPTHS: dict[str, tuple[str, set[int]]] = {
     "wrn": ("6 n + 4, as 10, 16, 22, 28 and 40 are", set(range(10, 101, 6))),
     "densenet": ("121, 161, 169 or 201", {121, 161, 169, 201}),
@@ -63,7 +66,8 @@ class Model(Section):
         description="timm: name of the network, e.g. vit_base_patch16_224; else null",
     )
     weights: str | None = Field(
-        description="timm: file of pretrained weights, safetensors or tensors of torch.save; null for random ones"
+        description="timm: file of pretrained weights, safetensors or tensors of torch.save, or torchvision-vit-b-16, "
+        "which is downloaded; null for random ones"
     )
 
     @field_validator("depth")

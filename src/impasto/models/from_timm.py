@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from impasto.models import torchvision_vit
 from impasto.models.normalise import Normalise
+from impasto.models.pretrained import weights_file
 from impasto.models.registry import register
 from impasto.models.timm_names import require_network
 from impasto.models.weights import put_weights, read_weights
 from impasto.runtime import runtime
-from impasto.workspace import main_root
 
 
 class Resize(nn.Module):
@@ -73,13 +73,14 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     Args:
         classes: number of logits.
         timm: name of the network, with or without the tag of a set of weights.
-        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`; None for random ones.
+        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`, or the name of published
+            ones, see :mod:`impasto.models.pretrained`; None for random ones.
 
     Returns:
         Modules to run one after the other on float images (N, 3, H, W) in [0, 1].
 
     Raises:
-        ImpastoError: timm has no such network, or the weights cannot be read or do not fit.
+        ImpastoError: timm has no such network, or the weights cannot be had or read or do not fit.
     """
     from timm import create_model
 
@@ -89,7 +90,7 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     heads = [facts["classifier"]] if isinstance(facts["classifier"], str) else list(facts["classifier"] or ())
     mean, std = facts["mean"], facts["std"]
     if weights:
-        path = main_root() / Path(weights).expanduser()  # also from a queued experiment's copy
+        path = weights_file(weights)
         tensors = read_weights(path)
         if torchvision_vit.is_from_torchvision(tensors):
             tensors, mean, std = torchvision_vit.to_timm(tensors), torchvision_vit.MEAN, torchvision_vit.STD

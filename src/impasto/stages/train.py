@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from impasto.checkpoint import Resume
 from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.train import Train
 from impasto.data.checked import sha256_of
+from impasto.models.pretrained import weights_file
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.phase import base_phase
+from impasto.ranks import told
 from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.stages.together import together
 from impasto.training import Row, fit
-from impasto.workspace import main_root
 
 
 @command
@@ -56,8 +55,9 @@ def train(
 
 
 def _pretrained(config: Model) -> dict[str, str]:
-    """Which file the weights came from: DVC does not watch it."""
-    return {"weights_sha256": sha256_of(main_root() / Path(config.weights).expanduser())} if config.weights else {}
+    """Which file the weights came from, since DVC does not watch it; one process has it downloaded, the others wait."""
+    found = {"weights_sha256": sha256_of(weights_file(config.weights))} if first() and config.weights else {}
+    return told(found)
 
 
 if __name__ == "__main__":
