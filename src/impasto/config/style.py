@@ -83,6 +83,9 @@ class Style(Section):
             (self.bank == "published", "style.bank is published", "style.method adain", adain),
             ("groups" in self.differences, faithful, "style.refresh 1", self.refresh == 1),
             ("groups" in self.differences, faithful, "style.count of 50 or more", self.count >= 50),
+            (self.bank == "folder" and self._vgg19, f"style.bank is folder for vgg19 at style.upscale {self.upscale}",
+             f"style.size of {self.upscale // 2} or more: smaller pictures lose their strokes",
+             2 * self.size >= self.upscale),
         )  # fmt: skip
         for asked, what, wanted, there in needs:
             if asked and not there:
