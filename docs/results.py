@@ -1,7 +1,8 @@
 """The tables of docs/results.md: every row of the paper, the preset that makes it, and what was measured here.
 
 What was measured stands in ``metrics/siedel/NAME.json``, a copy of the ``metrics/evaluate.json`` of a run of that
-preset; for point n of a sweep, counted from 0, in ``NAME.n.json``.
+preset; for point n of a sweep, counted from 0, in ``NAME.n.json``. Of Table 1 it is a copy of ``metrics/fid_row.json``,
+of Table 7 one of ``metrics/time/train.json``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from impasto.config.presets import LOGGED, Group, Presets, Row
+from impasto.config.presets import Presets
+from impasto.config.rows import LOGGED, Group, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = ROOT / "metrics" / "siedel"
@@ -31,7 +33,10 @@ def results(presets: Presets | None = None, measured: Path = MEASURED) -> str:
     for group in presets.groups.values():
         parts.append(f"## {group.title}\n" + (f"\n{group.about}\n" if group.about else ""))
         if single := {name: row for name, row in group.rows.items() if not row.sweep}:
-            parts.append(_table(group, single, measured))
+            table = (
+                _table(group, single, measured) if group.measured == "evaluate" else _plain(group, presets, measured)
+            )
+            parts.append(table)
         parts += [_curve(group, name, row, presets, measured) for name, row in group.rows.items() if row.sweep]
     return "\n".join(parts).rstrip("\n")
 
@@ -45,6 +50,28 @@ def _table(group: Group, rows: dict[str, Row], measured: Path) -> str:
         here = _here(measured / f"{name}.json") if row.layers else "no preset"
         lines.append(f"| {f'`{name}`' if row.layers else name} | {paper} | {_logged(row)} | {here} | {row.remark} |")
     return "\n".join(lines) + "\n"
+
+
+def _plain(group: Group, presets: Presets, measured: Path) -> str:
+    """One line for each row of a table of distances or times."""
+    lines = [f"| preset | {' | '.join(group.columns)} | |", "|---|" + "---|" * (len(group.columns) + 1)]
+    for name, row in group.rows.items():
+        file = measured / f"{name}.json"
+        values = _measured(group, name, presets, file) if file.exists() else [NOT_RUN, *[""] * (len(row.paper) - 1)]
+        lines.append(f"| `{name}`: paper | {' | '.join(f'{value:g}' for value in row.paper)} | {row.remark} |")
+        lines.append(f"| here | {' | '.join(values)} | |")
+    return "\n".join(lines) + "\n"
+
+
+def _measured(group: Group, name: str, presets: Presets, file: Path) -> list[str]:
+    """A row of distances, or the seconds of one epoch of one seed."""
+    found = json.loads(file.read_text(encoding="utf-8"))
+    facts = found[0] if isinstance(found, list) else found
+    if group.measured == "time":
+        leaves = presets.compose([name]).leaves
+        return [f"{facts['wall_seconds'] / leaves['train.epochs'] / len(leaves['seeds']):.1f}"]
+    points = [facts["original"], *(facts[str(float(column))] for column in group.columns[1:])]
+    return ["–" if value is None else f"{value:.2f}" for value in points]
 
 
 def _logged(row: Row) -> str:

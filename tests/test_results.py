@@ -67,6 +67,22 @@ def test_a_curve_shows_each_point(tmp_path: Path) -> None:
     assert "1 of 36 points run" in lines(text, "figure5-cifar10")[0]
 
 
+def test_distances_and_times_are_shown_as_they_are(tmp_path: Path) -> None:
+    row = {"dataset": "cifar10", "original": None} | {str(n / 10): 3.0 + n for n in range(11)}
+    (tmp_path / "table1-cifar10.json").write_text(json.dumps([row]))
+    (tmp_path / "table7-cifar100-nst-ta.json").write_text(json.dumps([{"wall_seconds": 9000.0}]))
+    text = results(PRESETS, tmp_path).splitlines()
+    at = text.index(lines("\n".join(text), "table1-cifar10")[0])
+    assert text[at] == (
+        "| `table1-cifar10`: paper | 1.82 | 2.52 | 3.56 | 5.97 | 9.24 | 13.32 | 18.05 | 23.42 | 29.39 | 36.06 | 43.55 "
+        "| 52.03 |  |"
+    )
+    assert text[at + 1] == "| here | – | " + " | ".join(f"{3 + n}.00" for n in range(11)) + " | |"
+    at = text.index(lines("\n".join(text), "table7-cifar100-nst-ta")[0])
+    assert text[at].startswith("| `table7-cifar100-nst-ta`: paper | 48 |")
+    assert text[at + 1] == "| here | 10.0 | |", "300 epochs of three seeds"
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

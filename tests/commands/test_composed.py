@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from tiny import ROOT
 
 PAPERS = Presets(ROOT / "presets")
 SWEEPS = [name for name, row in PAPERS.rows.items() if row.sweep]
+BEFORE = [(found.leaves | next(found.points())) for name, row in PAPERS.rows.items() if row.layers
+          for found in [PAPERS.compose([name])]]  # fmt: skip
 
 
 def invoke(*arguments: str) -> Any:
@@ -52,6 +56,7 @@ def test_the_listing_has_layers_and_tables_and_a_table_its_rows(real: Path) -> N
         "table2-cifar10-ours",
         "table2-tiny-imagenet-ta faithful",
         "cifar100 densenet augmix deepaugment",
+        "paintings table2-tiny-imagenet-ours c-bar",
         "table5-tiny-imagenet-vit-ours",
         "figure7-cifar10",
     ],
@@ -67,6 +72,65 @@ def test_what_is_composed_is_written_and_printed_alike(real: Path, words: str) -
     assert comments(real) == said
     check(real)
     assert invoke(*words.split()).stdout == "", "nothing is left to change"
+
+
+def over(leaves: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a parameter tree with other leaves."""
+    found: dict[str, Any] = deepcopy(tree)
+    for leaf, value in leaves.items():
+        *sections, last = leaf.split(".")
+        inner = found
+        for section in sections:
+            inner = inner[section]
+        inner[last] = value
+    return found
+
+
+@pytest.mark.parametrize("name", [name for name, path in PAPERS.layers.items() if path.parent == PAPERS.folder])
+def test_what_stands_alone_is_valid_after_any_row(tmp_path: Path, name: str) -> None:
+    """And gives what it gives over the defaults, but for what only the generator reads."""
+    file, default, own = tmp_path / "params.yaml", read_yaml(ROOT / "params.yaml"), PAPERS.compose([name]).leaves
+    fresh = over(own, default)
+    for row in BEFORE:
+        tree = over(own, over(row, default))
+        assert tree == fresh
+        file.write_text(json.dumps(tree))
+    check(file)
+
+
+def test_a_row_is_the_same_after_what_stands_alone() -> None:
+    default = read_yaml(ROOT / "params.yaml")
+    row = PAPERS.compose(["table2-cifar10-ours"]).leaves
+    for name in ("smoke", "cifar10-subset", "arm-colour-ta"):
+        before = over(PAPERS.compose([name]).leaves, default)
+        after, fresh = over(row, before), over(row, default)
+        for tree in (after, fresh):
+            del tree["synthetic"]["pool"], tree["synthetic"]["generator"]
+        assert after == fresh
+
+
+@pytest.mark.parametrize("options", [[], ["--options"]])
+def test_what_is_invalid_is_neither_written_nor_printed(real: Path, options: list[str]) -> None:
+    (real.parent / "presets" / "mine.yaml").write_text("# Mine\nevaluate: {root: null}\n")
+    (real.parent / "presets" / "short.yaml").write_text("# Short\ntrain: {epochs: 150}\n")
+    before = real.read_bytes()
+    for words, told in {
+        "table2-cifar10-ours mine": "evaluate.corrupted is official, but evaluate.root is null",
+        "figure7-cifar10 short": "lambda changes in epoch 200, but train.epochs is 150",
+        "figure6-cifar10-ta mine": "evaluate.root is null",
+        "table2 ta": "table2 is a list of 45 rows, no preset",
+    }.items():
+        done = invoke(*words.split(), *options)
+        assert done.exit_code == 2 and told in done.stderr and done.stdout == "", done.stderr
+    assert real.read_bytes() == before
+
+
+def test_both_ends_of_a_sweep_must_be_valid(real: Path) -> None:
+    (real.parent / "presets" / "none.yaml").write_text("# No images\nsynthetic: {source: none, root: null}\n")
+    before = real.read_bytes()
+    done = invoke("figure6-cifar10-ta", "none")  # whose first point has lambda 0
+    assert done.exit_code == 2 and "lambda is 1.0, but synthetic.source is none" in done.stderr
+    assert real.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", SWEEPS)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from impasto.config.base import flatten, read_yaml
-from impasto.config.presets import LOGGED, Group, Presets, Row
+from impasto.config.presets import Presets
+from impasto.config.rows import LOGGED, Group, Row
 from impasto.errors import ImpastoError
 from tiny import ROOT
 
@@ -67,6 +68,39 @@ def test_a_sweep_keeps_its_leaves_apart(made: Presets) -> None:
     assert all(list(point) == ["lambda_o", "train.batch"] for point in found.points())
 
 
+@pytest.mark.parametrize(
+    ("words", "batch", "sweep"),
+    [
+        ("table1-two big", 4, []),  # which has lambda_o in common with style
+        ("table1-two long", None, ["lambda_o", "train.batch"]),
+        ("big table1-two", None, ["lambda_o", "train.batch"]),
+        ("table1-two alone", None, ["lambda_o", "train.batch"]),
+    ],
+)
+def test_a_later_layer_ends_a_sweep(made: Presets, words: str, batch: int | None, sweep: list[str]) -> None:
+    found = made.compose(words.split())
+    assert found.leaves.get("train.batch") == batch and list(found.sweep) == sweep
+
+
+def test_an_overlay_with_a_base_lies_over_it(made: Presets) -> None:
+    (made.folder / "based.yaml").write_text("# Based\nbase: alone\nlambda_o: 0.75\n")
+    both = Presets(made.folder)
+    assert both.compose(["based"]).leaves == {"lambda": 1.0, "lambda_o": 0.75}
+    assert both.compose(["alone", "based"]).leaves == {"lambda": 1.0, "lambda_o": 0.75}
+    with pytest.raises(ImpastoError, match="based and style do not go together"):
+        both.compose(["based", "style"])
+    (made.folder / "based.yaml").write_text("base: alones\n")
+    with pytest.raises(ImpastoError, match=r"based.yaml has the base 'alones', which is no preset"):
+        Presets(made.folder).compose(["based"])
+
+
+@pytest.mark.parametrize("name", ["style", "table1", "table1-cited"])
+def test_a_file_with_the_name_of_another_preset_is_told(made: Presets, name: str) -> None:
+    (made.folder / f"{name}.yaml").write_text("lambda: 0.5\n")
+    with pytest.raises(ImpastoError, match=rf"{name}.yaml .*[Rr]ename"):
+        assert Presets(made.folder).rows
+
+
 def test_names(made: Presets) -> None:
     assert list(made.layers) == ["alone", "big", "long", "style"]
     assert [made.title(name) for name in made.layers] == ["Alone", "Large images", "", ""]
@@ -81,6 +115,9 @@ def test_names(made: Presets) -> None:
         ("common", "there is no preset 'common'"),
         ("big+style", "there is no preset 'big.style'"),
         ("table1-cited", "table1-cited has no preset: It is cited.*docs/results.md"),
+        ("table1 style", "table1 is a list of 3 rows, no preset .*`impasto preset table1` alone"),
+        ("style table1-one", "style stands twice, in style and in table1-one"),
+        ("style style", "style stands twice .*Name it once"),
     ],
 )
 def test_what_is_no_preset_is_told(made: Presets, words: str, told: str) -> None:
@@ -108,6 +145,67 @@ def test_all_rows_set_the_same_leaves_and_only_those_of_the_schema() -> None:
     sets = {frozenset([*one.leaves, *one.sweep]) for one in found}
     assert len(sets) == 1
     assert sets.pop() <= set(dict(flatten(read_yaml(ROOT / "params.yaml"))))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("table2-tiny-imagenet-ours cifar10", "tiny-imagenet and cifar10 are two datasets"),
+        ("tiny-imagenet densenet cifar10", "tiny-imagenet and cifar10 are two datasets"),
+        ("table5-tiny-imagenet-vit-ours wrn", "vit and wrn are two networks"),
+        ("table2-cifar10-ours table5-cifar100-densenet-ours", "syn stands twice, in table2-cifar10-ours and in table5"),
+        ("figure6-cifar10-ta figure7-cifar10", "cifar10 stands twice, in figure6-cifar10-ta and in figure7-cifar10"),
+        ("ta", "ta has no dataset .*Name one beside it: cifar10, cifar100, tiny-imagenet; or a row"),
+        ("cifar10", "cifar10 has no network .*densenet, resnext, vit, wrn"),
+        ("wrn faithful", "wrn faithful has no dataset"),
+        ("table2-cifar10-ours smoke", "table2-cifar10-ours and smoke do not go together"),
+    ],
+)
+def test_half_a_preset_or_two_are_refused(words: str, told: str) -> None:
+    """Each left a network with the strides, or a training with the hyper-parameters, of another one."""
+    with pytest.raises(ImpastoError, match=told):
+        REAL.compose(words.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "other"),
+    [
+        ("ta wrn nst syn cifar10", "cifar10 wrn syn nst ta"),
+        ("tuning epochs-600 noisymix vit cifar100", "cifar100 vit tuning noisymix epochs-600"),
+        ("faithful table2-cifar10-ours", "table2-cifar10-ours faithful"),
+        ("cifar10 wrn paintings nst", "cifar10 wrn nst paintings"),
+        ("densenet tiny-imagenet", "tiny-imagenet densenet"),
+    ],
+)
+def test_the_order_of_layers_does_not_matter(words: str, other: str) -> None:
+    assert REAL.compose(words.split()) == REAL.compose(other.split())
+
+
+def test_nothing_of_an_earlier_preset_remains() -> None:
+    """What others set a row sets too, but for the generator, which it does not run."""
+    alone = [name for name, path in REAL.layers.items() if path.parent == REAL.folder]
+    sets = set(REAL.compose(["table2-cifar10-ours"]).leaves)
+    left = {leaf for name in alone for leaf in REAL.compose([name]).leaves} - sets
+    assert {leaf.removeprefix("synthetic.").split(".")[0] for leaf in left} == {"pool", "generator"}
+    default = REAL.compose(["default"]).leaves
+    whole = dict(flatten(read_yaml(ROOT / "params.yaml")))
+    assert default == {leaf: value for leaf, value in whole.items() if leaf in sets | left}
+    shipped = [path for name, path in REAL.layers.items() if name in alone and name != "default"]
+    assert all(path.read_text().splitlines()[1] == "base: default" for path in shipped) and len(shipped) > 10
+
+
+@pytest.mark.parametrize(
+    ("words", "leaves"),
+    [
+        ("paintings", {"style.bank": "folder", "style.root": "data/official/painter-by-numbers", "style.count": 1000,
+                       "style.size": 224, "style.upscale": 224, "style.encoder": "vgg19"}),
+        ("c-bar", {"evaluate.c_bar": ["c-bar"], "evaluate.root": "data/corrupted", "evaluate.corruptions": ["c"]}),
+        ("c-bar faithful", {"evaluate.corrupted": "official", "style.faithful": True}),
+    ],
+)  # fmt: skip
+def test_layers_to_add_to_a_row(words: str, leaves: dict[str, object]) -> None:
+    found = REAL.compose(["table2-cifar10-ours", *words.split()]).leaves
+    assert {leaf: found[leaf] for leaf in leaves} == leaves
 
 
 @pytest.mark.parametrize(("group", "name", "row"), ROWS, ids=[name for _, name, _ in ROWS])

@@ -352,6 +352,29 @@ def test_check_tells_what_a_late_stage_would_miss(params: Path, old: str, new: s
     assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("dataset", "path", "remedy"),
+    [
+        ("cifar10", "data/official/CIFAR-10-C", "Get it with `impasto fetch cifar10-c`, or correct"),
+        ("tiny_imagenet", "data/corrupted", "Get it with `impasto fetch tiny-imagenet-c --to data/corrupted`, or"),
+        ("cifar100", "/sets/CIFAR-100-C", "Get it with `impasto fetch cifar100-c --to /sets`, or correct"),
+        ("digits", "data/official/CIFAR-10-C", "Correct the path, or"),
+    ],
+)
+def test_check_says_how_to_get_a_published_set(params: Path, dataset: str, path: str, remedy: str) -> None:
+    change(params, dataset__name=dataset, evaluate__corrupted="official", evaluate__root=path)
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 2 and f"evaluate.root = '{path}' does not exist" in done.stderr and remedy in done.stderr
+
+
+@pytest.mark.usefixtures("record")
+def test_weights_that_are_downloaded_need_not_be_there(params: Path) -> None:
+    vit = TIMM | {"model__timm": "vit_base_patch16_224", "model__weights": "torchvision-vit-b-16"}
+    change(params, **vit, finetune__stages=[])
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 0, done.stderr
+
+
 OWN = {"dataset__name": "cifar10", "dataset__root": "data/mine.tar.gz", "dataset__published": False}
 TIMM = {f"model__{leaf}": None for leaf in Model.model_fields if leaf not in ("name", "normalise")} | {
     "model__name": "timm"

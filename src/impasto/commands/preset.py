@@ -14,12 +14,14 @@ from ruamel.yaml import YAML
 from impasto.config.all import check
 from impasto.config.base import read_yaml
 from impasto.config.overlay import overlay as overlaid
-from impasto.config.presets import Composition, Group, Presets
+from impasto.config.presets import Composition, Presets
+from impasto.config.rows import Group
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.stages.command import PARAMS, Params, command
 
 FOLDER = "presets"
+_ALONE = "each by itself:"
 
 
 @command
@@ -37,14 +39,26 @@ def preset(
         print(_listing(presets))
     elif len(names) == 1 and names[0] not in presets.layers and names[0] in presets.groups:
         print(_rows(presets.groups[names[0]]))
-    elif options:
-        print(line(presets.compose(names)))
     else:
-        print(_write(presets.compose(names), params, " ".join(names)), end="")
+        found, name = presets.compose(names), " ".join(names)
+        points = list(found.points())
+        for point in points[:: max(1, len(points) - 1)]:  # the first and the last, between which a sweep lies
+            laid(found.leaves | point, params, name)
+        print(f"{line(found)}\n" if options else _write(found, params, name), end="")
 
 
 def apply(leaves: Mapping[str, Any], params: Path, name: str) -> str:
     """Write leaves into a parameter file, if the result is valid; returns the unified difference.
+
+    Args and errors as those of :func:`laid`; after an error nothing is written.
+    """
+    before, after = params.read_text(encoding="utf-8"), laid(leaves, params, name)
+    write_text(params, after)
+    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=0))
+
+
+def laid(leaves: Mapping[str, Any], params: Path, name: str) -> str:
+    """The text of a parameter file with other leaves, which is valid.
 
     Args:
         leaves: ``train.epochs`` -> its new value.
@@ -52,11 +66,10 @@ def apply(leaves: Mapping[str, Any], params: Path, name: str) -> str:
         name: what to call the overlay where it is at fault.
 
     Raises:
-        ImpastoError: the overlay has a key that the file lacks, or the result is invalid; nothing is written then.
+        ImpastoError: the overlay has a key that the file lacks, or the result is invalid.
     """
-    before = params.read_text(encoding="utf-8")
     try:
-        after = overlaid(before, _text(leaves))
+        after = overlaid(params.read_text(encoding="utf-8"), _text(leaves))
     except KeyError as error:
         told = f"unknown key {error.args[0]!r}"
         raise ImpastoError(told, where=name, remedy="Use the keys of params.yaml.") from None
@@ -68,8 +81,7 @@ def apply(leaves: Mapping[str, Any], params: Path, name: str) -> str:
         raise ImpastoError(error.what, where=f"{name} over {params}", remedy=error.remedy) from None
     finally:
         trial.unlink()
-    write_text(params, after)
-    return "".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "before", "after", n=0))
+    return after
 
 
 def overrides(leaves: Mapping[str, Any]) -> list[str]:
@@ -116,7 +128,7 @@ def _listing(presets: Presets) -> str:
     for name, path in presets.layers.items():
         parts.setdefault(path.parent, []).append(f"  {name:24} {presets.title(name)}".rstrip())
     blocks = [
-        "\n".join([f"{folder.name}, to compose:" if folder != presets.folder else "each by itself:", *lines])
+        "\n".join([f"{folder.name}, a dataset, a network and more:" if folder != presets.folder else _ALONE, *lines])
         for folder, lines in parts.items()
     ]
     if groups := presets.groups:

@@ -32,6 +32,8 @@ LEAST = 4
 """Positions that a tapped map has at least along each side: attention over fewer chooses between next to nothing."""
 
 _OPTIONAL = ("weights", "projection")
+#: Published weights that ``model.weights`` may name; they are downloaded.
+WEIGHTS = ("torchvision-vit-b-16",)
 
 _DEPTHS: dict[str, tuple[str, set[int]]] = {
     "wrn": ("6 n + 4, as 10, 16, 22, 28 and 40 are", set(range(10, 101, 6))),
@@ -76,8 +78,9 @@ class Model(Section):
         description="timm: name of the network, e.g. vit_base_patch16_224; else null",
     )
     weights: str | None = Field(
-        description="timm: file of pretrained weights, safetensors or tensors of torch.save; package: those of "
-        "ImageNet for tf_efficientnet_lite0, which a Python package carries; null for random ones"
+        description="timm: file of pretrained weights, safetensors or tensors of torch.save; torchvision-vit-b-16, "
+        "which is downloaded; package: those of ImageNet for tf_efficientnet_lite0, which a Python package carries; "
+        "null for random ones"
     )
     normalise: bool = Field(
         description="whether images are normalised before the network, timm's as its weights want it, others' by the "

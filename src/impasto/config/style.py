@@ -88,6 +88,9 @@ class Style(Section):
             ("groups" in self.differences, faithful, "style.count of 50 or more", (self.count or 50) >= 50),
             (self.bank == "training", "style.bank is training", "style.count null", self.count is None),
             (self.bank != "training", f"style.bank is {self.bank}", "a style.count", self.count is not None),
+            (self.bank == "folder" and self._vgg19, f"style.bank is folder for vgg19 at style.upscale {self.upscale}",
+             f"style.size of {self.upscale // 2} or more: smaller pictures lose their strokes",
+             2 * self.size >= self.upscale),
         )  # fmt: skip
         for asked, what, wanted, there in needs:
             if asked and not there:

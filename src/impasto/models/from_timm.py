@@ -14,11 +14,11 @@ from torch.nn import functional
 from impasto.config.model import PACKAGE
 from impasto.models import efficientnet_lite0, torchvision_vit
 from impasto.models.normalise import Normalise
+from impasto.models.pretrained import weights_file
 from impasto.models.registry import register
 from impasto.models.timm_names import require_network
 from impasto.models.weights import put_weights, read_weights
 from impasto.runtime import runtime
-from impasto.workspace import main_root
 
 
 class Resize(nn.Module):
@@ -67,14 +67,14 @@ def from_timm(classes: int, *, timm: str, weights: str | None) -> OrderedDict[st
     Args:
         classes: number of logits.
         timm: name of the network, with or without the tag of a set of weights.
-        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`, or ``package``; None
-            for random ones.
+        weights: a file of pretrained weights, see :func:`impasto.models.weights.read_weights`, ``package``, or the name
+            of published ones, see :mod:`impasto.models.pretrained`; None for random ones.
 
     Returns:
         Modules to run one after the other on float images (N, 3, H, W) in [0, 1].
 
     Raises:
-        ImpastoError: timm has no such network, or the weights cannot be read or do not fit.
+        ImpastoError: timm has no such network, or the weights cannot be had or read or do not fit.
     """
     from timm import create_model
 
@@ -105,18 +105,18 @@ def pretrained(weights: str | None, facts: Mapping[str, Any]) -> Pretrained:
     """Read ``model.weights``.
 
     Args:
-        weights: a file, ``package`` or None.
+        weights: as :func:`from_timm` takes them.
         facts: what timm knows of its own weights of the network.
 
     Raises:
         ImpastoError: the weights cannot be read.
     """
-    path = main_root() / Path(weights or "").expanduser()  # also from a queued experiment's copy
     if weights is None:
-        return Pretrained({}, path, facts["mean"], facts["std"])
+        return Pretrained({}, Path(), facts["mean"], facts["std"])
     if weights == PACKAGE:
         mean, std = (efficientnet_lite0.MEAN,) * 3, (efficientnet_lite0.STD,) * 3
         return Pretrained(efficientnet_lite0.efficientnet_lite0().state_dict(), Path(weights), mean, std)
+    path = weights_file(weights)
     tensors = read_weights(path)
     if torchvision_vit.is_from_torchvision(tensors):
         return Pretrained(torchvision_vit.to_timm(tensors), path, torchvision_vit.MEAN, torchvision_vit.STD)

@@ -8,9 +8,11 @@ from impasto.config.all import check as check_sections
 from impasto.config.base import flatten, load, nearest, read_yaml
 from impasto.config.dataset import NATIVE, Dataset
 from impasto.config.evaluate import Evaluate
-from impasto.config.model import PACKAGE, Model
+from impasto.config.model import PACKAGE, WEIGHTS, Model
 from impasto.config.synthetic import POOLS
+from impasto.corrupted.published import PUBLISHED
 from impasto.corruptions.sets import BENCHMARKS, NAMES
+from impasto.data.origin import FOLDER
 from impasto.errors import ImpastoError
 from impasto.io import write_text
 from impasto.models.timm_names import require_network
@@ -55,11 +57,22 @@ def _existing_paths(params: Path) -> None:
     for leaf in PATHS:
         value = leaves[leaf]
         downloaded = leaf == "dataset.root" and leaves["dataset.name"] in NATIVE and leaves["dataset.published"]
-        if downloaded or value in POOLS or value == PACKAGE:  # it comes there, or it is a name
+        if downloaded or value in (*POOLS, *WEIGHTS, PACKAGE):  # it comes there, or it is a name
             continue
         if value is not None and not (main_root() / Path(value).expanduser()).exists():
             remedy = "Correct the path, or set null where that is allowed: see docs/parameters.md."
+            if leaf == "evaluate.root" and (fetched := _fetched(Path(value), leaves["dataset.name"])):
+                remedy = f"Get it with `{fetched}`, or correct the path."
             raise ImpastoError(f"{leaf} = {value!r} does not exist", where=str(params), remedy=remedy)
+
+
+def _fetched(root: Path, dataset: str) -> str | None:
+    """The command that puts the dataset's corrupted set to where it is looked for; None where none is published."""
+    name = f"{dataset.replace('_', '-')}-c"
+    if name not in PUBLISHED:
+        return None
+    to = root.parent if root.name == PUBLISHED[name].folder else root
+    return f"impasto fetch {name}" + ("" if to == FOLDER else f" --to {to}")
 
 
 def _photographed_frost(params: Path) -> None:

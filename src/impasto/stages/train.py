@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from impasto.checkpoint import Resume
 from impasto.config.mix import Mix
 from impasto.config.model import PACKAGE, Model
 from impasto.config.train import Train
 from impasto.data.checked import sha256_of
 from impasto.models.efficientnet_lite0 import SHA256
+from impasto.models.pretrained import weights_file
 from impasto.models.registry import build
 from impasto.models.saved import save_model
 from impasto.phase import base_phase
+from impasto.ranks import told
 from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.stages.together import together
 from impasto.training import Row, fit
-from impasto.workspace import main_root
 
 
 @command
@@ -67,11 +66,12 @@ def train(
 
 
 def _pretrained(config: Model) -> dict[str, str]:
-    """Which file the weights came from: DVC does not watch it."""
+    """Which file the weights came from, since DVC does not watch it; one process has it downloaded, the others wait."""
     if config.weights is None:
         return {}
-    own = config.weights == PACKAGE
-    return {"weights_sha256": SHA256 if own else sha256_of(main_root() / Path(config.weights).expanduser())}
+    if config.weights == PACKAGE:
+        return {"weights_sha256": SHA256}
+    return told({"weights_sha256": sha256_of(weights_file(config.weights))} if first() else {})
 
 
 if __name__ == "__main__":
