@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import torch
-from torch import Tensor, nn
-from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
-
+from counting import HALF, Cost, distorting, stylising, training
 from impasto.commands.preset import apply
+from impasto.config.augment import Augment
 from impasto.config.base import load
 from impasto.config.dataset import Dataset
 from impasto.config.mix import Mix
@@ -28,109 +26,122 @@ from impasto.config.synthetic import Synthetic
 from impasto.config.train import Train
 from impasto.io import write_json
 from impasto.models.registry import build
-from impasto.style.vgg import Vgg19Encoder, VggDecoder, decoder_shapes, encoder_shapes
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "metrics" / "estimate.json"
 SIZES = {"cifar10": (50_000, 10), "cifar100": (50_000, 100), "tiny_imagenet": (100_000, 200)}  # images, classes
 ASSUMED = {
-    "tflops": 989,  # H100 SXM, dense fp16 and bf16, data sheet
+    "tflops": 989,  # H100 SXM, dense fp16 and bf16, data sheet; float32 convolutions (TF32) reach half of it
     "terabytes_per_second": 3.35,  # HBM3, data sheet
     "reached": 0.3,  # of either: small convolutions reach far less than large matrix products
     "passes": 5,  # over each saved activation: written, read forwards and backwards, its gradient written and read
-    "bytes": 2,  # of an activation: half precision
+    "bytes": HALF,  # of an activation: half precision
     "chunk": 256,  # images stylised at once on a GPU
+    "gigabytes": 80,  # of memory that are free when training starts
 }
-_TABLES = ("table2", "table5", "table6")  # other rows cost what one of these costs; ViT is not counted
-_ROWS = ("baseline", "ours", "noisymix", "ours-re-n", "ours-re-n-fn")
-_HALF = ASSUMED["bytes"]
+VIEWS = 3  # of each image where predictions are held consistent
+
+
+class Run(NamedTuple):
+    """The sections of a preset that its cost depends on; one mix for each point of a sweep."""
+
+    data: Dataset
+    mixes: list[Mix]
+    model: Model
+    style: Style
+    train: Train
+    augment: Augment
+    pool: int
 
 
 def estimate(*names: str) -> dict[str, Any]:
-    """Seconds, TFLOP and GB of paper presets, by default of all that differ in cost, and what is assumed."""
-    rows = Presets(ROOT / "presets").rows
-    costly = [name for name in rows if name.startswith(_TABLES) and name.endswith(_ROWS) and "vit" not in name]
-    return {"assumed": ASSUMED, "presets": {name: _preset(name) for name in names or costly}}
+    """Seconds, TFLOP and GB of paper presets, by default of all rows and curves, and what is assumed."""
+    rows = [name for name, row in Presets(ROOT / "presets").rows.items() if row.layers]
+    return {"assumed": ASSUMED, "presets": {name: _preset(name) for name in names or rows}}
+
+
+def resident(sizes: list[float]) -> float:
+    """Bytes of the streams that stay on the GPU, taken up in turn, each if a quarter of what is free holds it.
+
+    It is the rule of :func:`impasto.data.stream.room`.
+    """
+    free = whole = ASSUMED["gigabytes"] * 1e9
+    for size in sizes:
+        free -= size if size <= free // 4 else 0
+    return whole - free
 
 
 def _preset(name: str) -> dict[str, float | int]:
+    run = _read(name)
+    whole, classes = SIZES[run.data.name]
+    images = round(whole * (1 - run.data.validation))
+    shown = images * (VIEWS if run.train.consistency else 1)
+    epochs = [[_painted(mix, epoch) for epoch in range(run.train.epochs)] for mix in run.mixes]
+    painted = images * run.style.refresh * sum(map(sum, epochs)) / (len(epochs) * run.train.epochs)
+    distorted = shown * run.augment.deepaugment.share
+    step, parameters = _network(run.model.model_dump_json(), classes, run.data.size)
+    brush = stylising(run.style.upscale) if painted else Cost(0, 0)
+    noise = distorting(run.augment.deepaugment.size, run.data.size) if distorted else Cost(0, 0)
+    parts = {
+        "training": Cost(3 * step.operations * shown, step.held * ASSUMED["passes"] * shown),
+        "stylising": Cost(brush.operations * painted, brush.moved * painted),
+        "noise2net": Cost(noise.operations * distorted, noise.moved * distorted),
+    }
+    seconds = {part: _seconds(c.operations * (1 + (part == "noise2net")), c.moved) for part, c in parts.items()}
+    total, image = sum(seconds.values()), 3 * run.data.size**2
+    bank = image * images * run.style.refresh * max(map(max, epochs))
+    weights = parameters * 4 * 4  # weights, gradients, momentum, average; float32
+    return {
+        "points": len(run.mixes),
+        "images": images,
+        "views": shown // images,
+        "stylised": round(painted),
+        "distorted": round(distorted),
+        **{f"{part}_tflop": round(cost.operations / 1e12, 1) for part, cost in parts.items()},
+        **{f"{part}_gb_moved": round(cost.moved / 1e9) for part, cost in parts.items()},
+        **{f"{part}_s": round(value, 1) for part, value in seconds.items()},
+        "epoch_s": round(total, 1),
+        "hours_of_run": round(total * run.train.epochs * len(run.mixes) / 3600, 1),
+        "memory_images_gb": round((resident([image * images, image * run.pool]) + bank) / 1e9, 2),
+        "memory_training_gb": round((step.held * run.train.batch * shown / images + weights) / 1e9, 2),
+        "memory_stylising_gb": round(brush.held * ASSUMED["chunk"] / 1e9, 2),
+    }
+
+
+def _read(name: str) -> Run:
+    """A preset over the default parameters."""
+    found = Presets(ROOT / "presets").compose([name])
     with tempfile.TemporaryDirectory() as folder:
         params = Path(folder) / "params.yaml"
         shutil.copy(ROOT / "params.yaml", params)
-        apply(Presets(ROOT / "presets").compose([name]).leaves, params, name)
-        data, mix, model, style, train = (load(params, each) for each in (Dataset, Mix, Model, Style, Train))
-        pool = load(params, Synthetic).count if mix.lambda_ else 0
-    whole, classes = SIZES[data.name]
-    images = round(whole * (1 - data.validation))
-    painted = images * ((1 - mix.lambda_) * mix.lambda_o + mix.lambda_ * mix.lambda_s) * style.refresh
-    network = build(model, classes, [0.5] * 3, [0.25] * 3, seed=0).to("meta").train()
-    operations, saved = _forward(network, data.size)
-    shown = images * (3 if train.consistency else 1)  # views
-    training = _seconds(3 * operations * shown, saved * ASSUMED["passes"] * shown)
-    style_operations, moved, peak = _stylising(style.upscale) if painted else (0, 0, 0)
-    painting = _seconds(style_operations * painted, moved * painted)
-    weights = sum(p.numel() for p in network.parameters()) * 4 * 4  # weights, gradients, momentum, average; float32
-    resident = sum(3 * data.size**2 * n for n in (images, pool) if 3 * data.size**2 * n <= 4 << 30)
-    bank = 3 * data.size**2 * painted
-    return {
-        "images": images,
-        "stylised": round(painted),
-        "training_tflop": round(3 * operations * shown / 1e12, 1),
-        "stylising_tflop": round(style_operations * painted / 1e12, 1),
-        "training_gb_moved": round(saved * ASSUMED["passes"] * shown / 1e9),
-        "stylising_gb_moved": round(moved * painted / 1e9),
-        "training_s": round(training, 1),
-        "stylising_s": round(painting, 1),
-        "epoch_s": round(training + painting, 1),
-        "hours_of_run": round((training + painting) * train.epochs / 3600, 1),
-        "memory_images_gb": round((resident + bank) / 1e9, 2),
-        "memory_training_gb": round((saved * train.batch * shown / images + weights) / 1e9, 2),
-        "memory_stylising_gb": round(peak * ASSUMED["chunk"] / 1e9, 2),
-    }
+        apply(found.leaves | next(found.points()), params, name)
+        data, mix, model, style, train, augment = (
+            load(params, section) for section in (Dataset, Mix, Model, Style, Train, Augment)
+        )
+        count = load(params, Synthetic).count
+    shares = [{"lambda_" if leaf == "lambda" else leaf: x for leaf, x in point.items()} for point in found.points()]
+    mixes = [mix.model_copy(update=share) for share in shares]
+    return Run(data, mixes, model, style, train, augment, count if max(m.most_synthetic for m in mixes) else 0)
+
+
+def _painted(mix: Mix, epoch: int) -> float:
+    """The share of the images of an epoch that is stylised."""
+    shares = mix.at(epoch)
+    return (1 - shares.lambda_) * shares.lambda_o + shares.lambda_ * shares.lambda_s
+
+
+@cache
+def _network(model: str, classes: int, size: int) -> tuple[Cost, int]:
+    """What a training step costs for each image, and the number of parameters."""
+    config = Model.model_validate_json(model).model_copy(update={"weights": None})
+    network = build(config, classes, [0.5] * 3, [0.25] * 3, seed=0).to("meta").train()
+    return training(network, size), sum(p.numel() for p in network.parameters())
 
 
 def _seconds(operations: float, moved: float) -> float:
     """The longer of computing and moving."""
     compute = operations / (ASSUMED["tflops"] * 1e12 * ASSUMED["reached"])
     return max(compute, moved / (ASSUMED["terabytes_per_second"] * 1e12 * ASSUMED["reached"]))
-
-
-def _forward(network: nn.Module, size: int, batch: int = 2) -> tuple[float, float]:
-    """Operations of a forward pass, and bytes that it saves for the backward pass, for one image."""
-    saved: dict[int, int] = {}
-    alive: list[Tensor] = []  # or else a new storage may get the number of one that is gone
-
-    def keep(tensor: Tensor) -> Tensor:
-        if tensor.is_floating_point() and tensor.ndim == 4 and not isinstance(tensor, nn.Parameter):
-            alive.append(tensor)
-            saved[tensor.untyped_storage()._cdata] = tensor.numel() * _HALF
-        return tensor
-
-    with FlopCounterMode(display=False) as counted, saved_tensors_hooks(keep, lambda tensor: tensor):
-        network(torch.rand(batch, 3, size, size, device="meta"))
-    return counted.get_total_flops() / batch, sum(saved.values()) / batch
-
-
-def _stylising(side: int) -> tuple[float, float, float]:
-    """Operations, bytes written and read, and bytes held at once, of stylising one image."""
-    weights = [
-        {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
-        for shapes in (encoder_shapes(), decoder_shapes())
-    ]
-    encoder, decoder = Vgg19Encoder(side, weights[0]), VggDecoder(weights[1])
-    moved, largest = [0.0], [0.0]
-
-    def note(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        through = (inputs[0].numel() + output.numel()) * _HALF
-        moved[0], largest[0] = moved[0] + through, max(largest[0], through)
-
-    for layer in (*encoder.layers, *decoder.layers):
-        layer.register_forward_hook(note)
-    with FlopCounterMode(display=False) as counted, torch.no_grad():
-        levels = encoder.levels(torch.empty(1, 3, side, side, device="meta"))
-        decoder(levels[-1])
-    held = sum(level.numel() for level in levels) * _HALF
-    return counted.get_total_flops(), moved[0], largest[0] + held
 
 
 if __name__ == "__main__":

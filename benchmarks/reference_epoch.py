@@ -106,6 +106,7 @@ def measure(n: int = 2000, full: int = 60, repeats: int = 5) -> dict[str, float 
     ratios = {f"{arm}_ratio": round(medians["reference"] / medians[arm], 1) for arm in ("refresh_1", "refresh_0.1")}
     return {
         "n": n,
+        "full": full,
         "repeats": repeats,
         "threads": 1,
         "network": "WRN-16-2",

@@ -13,8 +13,10 @@ from functools import partial
 
 import words
 from arm_tables import ablation, differences
+from corruption_speeds import speed
+from estimates import estimate
 from results import results
-from speeds import benchmarks, estimate, speed
+from speeds import benchmarks
 from verdicts import claims
 from words import ROOT, percent, span
 

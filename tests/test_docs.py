@@ -104,9 +104,38 @@ def test_speed_of_each_corruption(readme: ModuleType, monkeypatch: pytest.Monkey
     assert "| **all** | **220** | **173** | **1,219** | **11.2x** | **5.0x** |" in lines
     assert "| lines | 50.0 | 500 | 10.0x | 5,500 | 110x |" in lines
     assert "| sparkles | 50.0 | 500 | 10.0x |" in lines
-    rows = dict(speeds.corruption_ratios(MEASURED))
-    assert list(rows.values()) == ["11.2x, 5.0x", "9.5x", "26.2x", "10.0x, 140x"]
-    assert speeds.corruption_ratios({}) == []
+    rows = [*speeds.corruptions(MEASURED["corruptions"]), *speeds.cbar(MEASURED["cbar"])]
+    assert [row.measured for row in rows] == ["11.2x", "5.0x", "9.5x", "26.2x", "10.0x", "140x"]
+    goals = [(row.goal, row.met) for row in rows if row.met is not None]
+    assert goals == [("at least 15x", False), ("at least 25x", True), ("at least 60x", True)]
+
+
+def test_every_benchmark_is_in_the_readme_with_its_goal(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = committed("benchmarks.json")
+    lines = readme.benchmarks().splitlines()
+    for name, values in found.items():
+        rows = speeds.ROWS[name](values)
+        assert rows and all(any(line.startswith(f"| {row.what} | {row.measured} |") for line in lines) for row in rows)
+    wanted = {
+        "trivial_augment": "at least 10x", "pnorm_noise": "at least 10x", "frechet_curve": "at least 5x",
+        "epoch": "at most 1.3x", "reference_epoch": "at least 2.5x, at least 10x",
+        "stylise": "at most 1, at least 1.45x, at least 2.7x", "select_pool": "under 2 min, 1.5 GB",
+        "corruptions": "at least 15x, at least 25x", "cbar": "at least 60x", "augmix": "", "evaluate": "",
+    }  # fmt: skip
+    assert found.keys() <= wanted.keys()
+    for name, goals in wanted.items():
+        of = {row.goal for row in speeds.ROWS[name](found[name]) if row.met is not None}
+        assert of == set(filter(None, re.split(r", (?=at )", goals))), name
+    monkeypatch.setattr(readme.words, "load", lambda _: found | {"new": {}})
+    with pytest.raises(SystemExit, match="no row for the benchmark new"):
+        readme.benchmarks()
+
+
+def test_a_goal_that_is_missed_is_told() -> None:
+    missed, reached = speeds.at_least("a", 4.4, 10), speeds.at_least("a", 10.0, 10)
+    assert (missed.met, reached.met, speeds.at_least("a", 4.4).met) == (False, True, None)
+    held = speeds.select_pool({"n": 1, "threads": 1, "total_s": 119.0, "peak_mb": 1600})
+    assert not held[0].met and speeds.epoch({"refresh_1_ratio": 9.0, "refresh_0.1_ratio": 1.31})[1].met is False
 
 
 def test_times_that_were_not_measured_are_told(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
