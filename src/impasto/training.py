@@ -116,7 +116,7 @@ class Loop:
         self.average = WeightAverage(model)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = build_optimiser(model, train)
-        scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
+        scale = resolve(train.precision, feed.device) == "fp16"  # wherever it is: small gradients vanish in fp16
         self.scaler = torch.amp.GradScaler(feed.device.type, enabled=scale)
         if train.compile:
             compile_parts(model)
