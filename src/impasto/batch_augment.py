@@ -83,12 +83,10 @@ class BatchAugment:
     def _at_input(self, images: Tensor, mixture: Mixture, hidden: bool, place: tuple[int, ...]) -> Tensor:
         """This process's images, after what acts on the input has acted on the batch."""
         n, mixed = len(mixture.partner), mixture.method != mixup.Method.NONE
-        acts = self.config.deepaugment.share > 0 or (not hidden and (mixed or self.config.noise))
-        if not acts:
+        if hidden or not (self.config.deepaugment.share > 0 or mixed or self.config.noise):
             return images
         images = self._distorted(ranks.whole(images, n), place)
-        if not hidden:
-            images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
+        images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
         return images if ranks.count() == 1 else self._of_each_view(images, ranks.share(n))
 
     def _changed(
