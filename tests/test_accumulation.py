@@ -94,7 +94,7 @@ def test_inside_the_network_a_part_is_mixed_in_itself(monkeypatch: pytest.Monkey
     """By the lambda and the box of the whole batch, originals with originals."""
     network, place, labels = model().eval(), (3, 1), torch.arange(12) % 4
     synthetic = torch.arange(12) >= 6
-    acting = BatchAugment(augment(feature_noise=True, **{method: 1.0}), network, 0, "fp32")
+    acting = BatchAugment(augment(feature_noise="siedel", **{method: 1.0}), network, 0, "fp32")
     monkeypatch.setattr(acting, "_feature_noise", lambda _place: FeatureNoise(1, 0.0, 0.0, 0.0))
     images = torch.rand(12, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     whole = acting._mixture(synthetic, place)

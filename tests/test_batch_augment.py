@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from impasto.augment import feature_noise, mixup, pnorm_noise
 from impasto.augment.deepaugment import draw_network
 from impasto.batch_augment import BatchAugment
+from impasto.errors import ImpastoError
 from impasto.losses import consistent_cross_entropy, cross_entropy
 from impasto.phase import base_phase
 from impasto.rng import generator, key
@@ -116,7 +117,7 @@ def test_feature_noise_acts_at_every_depth(others: bool) -> None:
         place = (0, batch)
         noise = feature_noise.draw(depths=3, generator=generator(SEED, "feature-noise", *place))
         on = {"noise": True, "deepaugment": {"share": 0.5, "size": 48}} if others else {}
-        logits, targets = act(model, place=place, feature_noise=True, cutmix=1.0, **on)
+        logits, targets = act(model, place=place, feature_noise="siedel", cutmix=1.0, **on)
         mixed = mixture(place, cutmix=1.0)
         x, size = images(), (16, 16)
         if noise.depth == 0:
@@ -135,6 +136,43 @@ def test_feature_noise_acts_at_every_depth(others: bool) -> None:
     assert seen == {0, 1, 2}
 
 
+def test_noisymix_has_four_places_the_input_among_them_and_one_sparsity() -> None:
+    """The normalised input is mixed and gets feature noise as the stages do."""
+    model, seen = network().eval(), set()
+    names = ["normalise", "stage1", "stage2", "stage3"]
+    for batch in range(16):
+        place = (0, batch)
+        source = generator(SEED, "feature-noise", *place)
+        noise = feature_noise.draw(depths=4, varied=False, generator=source)
+        logits, targets = act(model, place=place, feature_noise="noisymix", mixup=1.0)
+        mixed, x = mixture(place, mixup=1.0), images()
+        for name, part in model.named_children():
+            x = part(x)
+            if name == names[noise.depth]:
+                source = torch.Generator().manual_seed(key(SEED, "feature-noise", *map(str, place)))
+                x = feature_noise.apply(mixup.apply(x, mixed), noise, source)
+        assert torch.equal(logits, x) and noise.sparsity == 0.65
+        assert torch.equal(targets, mixup.targets(LABELS, 4, mixed, (16, 16)))
+        seen.add(noise.depth)
+    assert seen == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("kind", ["siedel", "noisymix"])
+def test_a_network_without_stages_has_no_feature_noise(kind: str) -> None:
+    with pytest.raises(ImpastoError, match=rf"no features for augment.feature_noise {kind} .* Set it to none"):
+        BatchAugment(augment(feature_noise=kind), network(name="timm"), SEED, "fp32")
+
+
+def test_noise_on_images_that_the_network_enlarges_is_as_strong_for_each_number() -> None:
+    """16 px are seen at 160: the plan is that of the large limits, with norms for a hundredth of the numbers."""
+    model = network(name="timm")
+    grey = torch.full((20, 3, 16, 16), 0.5)
+    found = BatchAugment(augment(noise=True), model, SEED, "fp32")._with_noise(grey, PLACE)
+    limits = pnorm_noise.Limits(0.2, 1.2e7 / 100**2, 1500 / 100, 20 / 10, 0.4)
+    draws = pnorm_noise.draw(20, (16, 16), limits=limits, generator=generator(SEED, "pnorm-noise", *PLACE))
+    torch.testing.assert_close(found, pnorm_noise.apply(grey, draws, pnorm_noise.sources(CPU, SEED, *PLACE)))
+
+
 def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
     model = network().eval()
     _, targets = act(model, views=3, mixup=1.0)
@@ -151,7 +189,7 @@ def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
 
 
 def test_a_batch_replays_and_another_one_differs() -> None:
-    model, everything = network().eval(), {"mixup": 0.5, "cutmix": 0.5, "noise": True, "feature_noise": True}
+    model, everything = network().eval(), {"mixup": 0.5, "cutmix": 0.5, "noise": True, "feature_noise": "siedel"}
     first, again = act(model, **everything), act(model, **everything)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.equal(first[0], act(model, place=(2, 6), **everything)[0])

@@ -63,7 +63,7 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         assert isinstance(value, section)
         return value
 
-    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks):
+    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks, _places):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
 
@@ -137,4 +137,12 @@ def _blocks(of: Of) -> Fault:
         if blocks and step.open > blocks:
             what = f"finetune.stages opens {step.open} blocks, but model.name {name} has {blocks}"
             return what, f"Open {blocks} at most."
+    return None
+
+
+def _places(of: Of) -> Fault:
+    kind = of(Augment).feature_noise
+    if kind != "none" and of(Model).name == "timm":
+        what = f"augment.feature_noise is {kind}, but model.name is timm, whose features nothing reaches"
+        return what, "Set it to none; augment.noise and augment.mixup act on the input."
     return None
