@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from impasto.claims import REFUTED, SUPPORTED, UNDECIDED
 from impasto.commands.claims import shown, table
+from impasto.verdict import REFUTED, SUPPORTED, UNDECIDED
 
 JUDGED = Path(__file__).resolve().parents[1] / "metrics" / "claims.json"
 

@@ -38,9 +38,9 @@ class Smooth(nn.Module):
         return found
 
 
-def gradients(count: int, n: int, views: int = 1, **changes: Any) -> tuple[Tensor, list[Tensor]]:
-    """Loss and gradients of one batch of n images in so many parts, by the loop's own step; the rate is 0."""
-    config = train(batch=48, accumulate=count, clip=1e9, consistency=12.0 if views > 1 else 0.0, learning_rate=1e-30)
+def gradients(count: int, n: int, views: int = 1, clip: float = 1e9, **changes: Any) -> tuple[Tensor, list[Tensor]]:
+    """Loss and clipped gradients of one batch of n images in so many parts, by the loop's own step; the rate is 0."""
+    config = train(batch=48, accumulate=count, clip=clip, consistency=12.0 if views > 1 else 0.0, learning_rate=1e-30)
     found = feed(n=48, augmented=augment(**changes), batch=48)
     found.views = views
     loop = Loop(Smooth(), found, [base_phase(config)], config, "test")
@@ -66,6 +66,15 @@ def test_the_gradient_is_that_of_the_whole_batch(n: int, count: int, views: int,
         torch.testing.assert_close(part, whole, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_what_is_clipped_is_the_sum_of_the_parts(count: int) -> None:
+    """Not each part's gradient, whose directions would then weigh by their order."""
+    wanted, found = gradients(1, 48, clip=0.01)[1], gradients(count, 48, clip=0.01)[1]
+    assert float(torch.cat([grad.flatten() for grad in found]).norm()) == pytest.approx(0.01, rel=1e-3)
+    for part, whole in zip(found, wanted, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-8)
+
+
 def test_each_part_holds_its_share_of_synthetic_images() -> None:
     """Batch norm sees parts: one of originals and one of synthetic images would be another training."""
     seen: list[Tensor] = []
@@ -85,7 +94,7 @@ def test_inside_the_network_a_part_is_mixed_in_itself(monkeypatch: pytest.Monkey
     """By the lambda and the box of the whole batch, originals with originals."""
     network, place, labels = model().eval(), (3, 1), torch.arange(12) % 4
     synthetic = torch.arange(12) >= 6
-    acting = BatchAugment(augment(feature_noise=True, **{method: 1.0}), network, 0, "fp32")
+    acting = BatchAugment(augment(feature_noise="siedel", **{method: 1.0}), network, 0, "fp32")
     monkeypatch.setattr(acting, "_feature_noise", lambda _place: FeatureNoise(1, 0.0, 0.0, 0.0))
     images = torch.rand(12, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     whole = acting._mixture(synthetic, place)

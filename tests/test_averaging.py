@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,11 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from impasto.averaging import WeightAverage, refresh_batch_norm
+from impasto.checkpoint import Resume
+from impasto.phase import base_phase
+from impasto.training import fit, seeded
+from tiny import augment, feed, mix, stream, train
+from tiny import model as wide_resnet
 
 
 def network(dropout: float = 0.0) -> nn.Sequential:
@@ -130,3 +136,24 @@ def test_refresh_without_a_batch_is_refused_and_puts_the_momentum_back() -> None
 
 def test_refresh_leaves_a_model_without_batch_norm_alone() -> None:
     refresh_batch_norm(nn.Linear(2, 2), [])
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_run_ends_with_torchs_statistics_of_its_last_epoch(root: Path, dropout: float) -> None:
+    """In float32 although it trained in bf16: of the mean weights, on images painted and augmented as in that epoch."""
+    config = train(epochs=4, averaging={"start": 0.5}, precision="bf16")
+    ours, resume = wide_resnet(dropout=dropout), Resume("averaged")
+
+    def images() -> list[Tensor]:
+        found = feed(augmented=augment(crop=2, trivial=True), mixed=mix(lambda_o=0.5))
+        return [batch for batch, _ in found.epoch(3)[1]]
+
+    found = feed(augmented=augment(crop=2, trivial=True), mixed=mix(lambda_o=0.5))
+    settings = {"purpose": "test", "resume": resume, "on_epoch": lambda _epoch, _row: None}
+    fit(ours, found, stream(20, seed=9), [base_phase(config)], config, **settings)
+    theirs, state = wide_resnet(dropout=dropout), resume.load()
+    assert state is not None and state["average"]["count"] == 2
+    theirs.load_state_dict(state["average"]["model"])
+    with seeded(found, "test", "refresh", 3):
+        update_bn(images(), theirs)
+    assert equal(ours, theirs)

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from impasto.augment import feature_noise, mixup, pnorm_noise
 from impasto.augment.deepaugment import draw_network
 from impasto.batch_augment import BatchAugment
+from impasto.errors import ImpastoError
 from impasto.losses import cross_entropy, jensen_shannon
 from impasto.phase import base_phase
 from impasto.rng import generator, key
 from impasto.training import Loop
-from tiny import CPU, augment, feed, train
+from tiny import CPU, augment, feed, mix, train
 from tiny import model as network
 
 N, SEED, PLACE = 8, 3, (2, 5)
@@ -37,6 +38,20 @@ def mixture(place: tuple[int, int] = PLACE, **p: float) -> mixup.Mixture:
     return mixup.draw(SYNTHETIC, **({"mixup": 0.0, "cutmix": 0.0} | p), generator=generator(SEED, "mixup", *place))
 
 
+def distorted(given: Tensor, place: tuple[int, int] = PLACE) -> Tensor:
+    """By Noise2Net, half of the images."""
+    net = draw_network(generator(SEED, "noise2net"), 48)
+    draws = net.draw(len(given), generator(SEED, "noise2net", *place), share=0.5)
+    return net.apply(given, draws, torch.full((1, 3, 1, 1), 0.5), torch.full((1, 3, 1, 1), 0.25))
+
+
+def noisy(given: Tensor, place: tuple[int, int] = PLACE) -> Tensor:
+    """With p-norm noise."""
+    source = generator(SEED, "pnorm-noise", *place)
+    draws = pnorm_noise.draw(len(given), (16, 16), limits=pnorm_noise.SMALL, generator=source)
+    return pnorm_noise.apply(given, draws, pnorm_noise.sources(CPU, SEED, *place))
+
+
 def test_with_all_off_it_is_the_network_and_the_labels() -> None:
     model = network().eval()
     logits, targets = act(model)
@@ -56,9 +71,7 @@ def test_images_are_mixed_within_their_stream(method: str) -> None:
 def test_input_noise_comes_after_mixing() -> None:
     model = network().eval()
     logits, _ = act(model, mixup=1.0, noise=True)
-    draws = pnorm_noise.draw(N, (16, 16), limits=pnorm_noise.SMALL, generator=generator(SEED, "pnorm-noise", *PLACE))
-    sources = pnorm_noise.sources(CPU, SEED, *PLACE)
-    expected = pnorm_noise.apply(mixup.apply(images(), mixture(mixup=1.0)), draws, sources)
+    expected = noisy(mixup.apply(images(), mixture(mixup=1.0)))
     assert torch.equal(logits, model(expected)) and not torch.equal(expected, images())
 
 
@@ -79,23 +92,37 @@ def test_input_noise_is_drawn_for_groups_of_8_and_is_stronger_above_32_px(
 def test_noise2net_acts_on_a_share_before_all_else() -> None:
     model = network().eval()
     logits, _ = act(model, deepaugment={"share": 0.5, "size": 48})
-    net = draw_network(generator(SEED, "noise2net"), 48)
-    draws = net.draw(N, generator(SEED, "noise2net", *PLACE), share=0.5)
-    expected = net.apply(images(), draws, torch.full((1, 3, 1, 1), 0.5), torch.full((1, 3, 1, 1), 0.25))
+    expected = distorted(images())
     assert torch.equal(logits, model(expected))
     assert int((expected != images()).flatten(1).any(1).sum()) == N // 2
 
 
-def test_feature_noise_acts_at_every_depth() -> None:
+def test_distorted_then_mixed_then_noisy() -> None:
+    """Each step acts on what the one before leaves: another order is another image."""
+    model = network().eval()
+    seen: list[Tensor] = []
+    model.register_forward_pre_hook(lambda _model, given: seen.append(given[0]))
+    act(model, mixup=1.0, noise=True, deepaugment={"share": 0.5, "size": 48})
+    expected = noisy(mixup.apply(distorted(images()), mixture(mixup=1.0)))
+    assert torch.equal(seen[0], expected)
+    for other in (distorted(noisy(mixup.apply(images(), mixture(mixup=1.0)))), noisy(distorted(images()))):
+        assert not torch.allclose(other, expected, atol=1e-2)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_feature_noise_acts_at_every_depth(others: bool) -> None:
+    """The input gets p-norm noise and Noise2Net where it is the place, in a third of the batches, and nowhere else."""
     model, seen = network().eval(), set()
-    for batch in range(30):
+    for batch in range(20):
         place = (0, batch)
         noise = feature_noise.draw(depths=3, generator=generator(SEED, "feature-noise", *place))
-        logits, targets = act(model, place=place, feature_noise=True, cutmix=1.0)
+        on = {"noise": True, "deepaugment": {"share": 0.5, "size": 48}} if others else {}
+        logits, targets = act(model, place=place, feature_noise="siedel", cutmix=1.0, **on)
         mixed = mixture(place, cutmix=1.0)
         x, size = images(), (16, 16)
         if noise.depth == 0:
-            x = model(mixup.apply(x, mixed))
+            x = mixup.apply(distorted(x, place) if others else x, mixed)
+            x = model(noisy(x, place) if others else x)
         else:
             source = torch.Generator().manual_seed(key(SEED, "feature-noise", *map(str, place)))
             for name, part in model.named_children():
@@ -107,6 +134,43 @@ def test_feature_noise_acts_at_every_depth() -> None:
         assert torch.equal(targets, mixup.targets(LABELS, 4, mixed, size))
         seen.add(noise.depth)
     assert seen == {0, 1, 2}
+
+
+def test_noisymix_has_four_places_the_input_among_them_and_one_sparsity() -> None:
+    """The normalised input is mixed and gets feature noise as the stages do."""
+    model, seen = network().eval(), set()
+    names = ["normalise", "stage1", "stage2", "stage3"]
+    for batch in range(16):
+        place = (0, batch)
+        source = generator(SEED, "feature-noise", *place)
+        noise = feature_noise.draw(depths=4, varied=False, generator=source)
+        logits, targets = act(model, place=place, feature_noise="noisymix", mixup=1.0)
+        mixed, x = mixture(place, mixup=1.0), images()
+        for name, part in model.named_children():
+            x = part(x)
+            if name == names[noise.depth]:
+                source = torch.Generator().manual_seed(key(SEED, "feature-noise", *map(str, place)))
+                x = feature_noise.apply(mixup.apply(x, mixed), noise, source)
+        assert torch.equal(logits, x) and noise.sparsity == 0.65
+        assert torch.equal(targets, mixup.targets(LABELS, 4, mixed, (16, 16)))
+        seen.add(noise.depth)
+    assert seen == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("kind", ["siedel", "noisymix"])
+def test_a_network_without_stages_has_no_feature_noise(kind: str) -> None:
+    with pytest.raises(ImpastoError, match=rf"no features for augment.feature_noise {kind} .* Set it to none"):
+        BatchAugment(augment(feature_noise=kind), network(name="timm"), SEED, "fp32")
+
+
+def test_noise_on_images_that_the_network_enlarges_is_as_strong_for_each_number() -> None:
+    """16 px are seen at 160: the plan is that of the large limits, with norms for a hundredth of the numbers."""
+    model = network(name="timm")
+    grey = torch.full((20, 3, 16, 16), 0.5)
+    found = BatchAugment(augment(noise=True), model, SEED, "fp32")._with_noise(grey, PLACE)
+    limits = pnorm_noise.Limits(0.2, 1.2e7 / 100**2, 1500 / 100, 20 / 10, 0.4)
+    draws = pnorm_noise.draw(20, (16, 16), limits=limits, generator=generator(SEED, "pnorm-noise", *PLACE))
+    torch.testing.assert_close(found, pnorm_noise.apply(grey, draws, pnorm_noise.sources(CPU, SEED, *PLACE)))
 
 
 def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
@@ -125,7 +189,7 @@ def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
 
 
 def test_a_batch_replays_and_another_one_differs() -> None:
-    model, everything = network().eval(), {"mixup": 0.5, "cutmix": 0.5, "noise": True, "feature_noise": True}
+    model, everything = network().eval(), {"mixup": 0.5, "cutmix": 0.5, "noise": True, "feature_noise": "siedel"}
     first, again = act(model, **everything), act(model, **everything)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], again[1])
     assert not torch.equal(first[0], act(model, place=(2, 6), **everything)[0])
@@ -141,6 +205,18 @@ def test_a_feed_of_views_shows_the_plain_image_first() -> None:
         assert torch.equal(y, ys) and len(xs) == 3 * len(x)
         assert torch.equal(views[0], plain), "neither painted nor augmented"
         assert not torch.equal(views[1], views[2]) and not torch.equal(views[1], views[0])
+
+
+def test_both_augmented_views_are_painted() -> None:
+    """With nothing else switched on, each is the image as a batch of one view shows it."""
+    painted = mix(lambda_o=0.5, lambda_s=0.5)
+    one, three = feed(mixed=painted), feed(mixed=painted)
+    three.views = 3
+    plan, batches = three.epoch(1)
+    for rows, (x, _), (xs, _) in zip(plan.batches(16), one.epoch(1)[1], batches, strict=True):
+        plain, first, second = xs.chunk(3)
+        assert torch.equal(first, x) and torch.equal(second, x)
+        assert torch.equal((plain != x).flatten(1).any(1), plan.stylised[rows])
 
 
 def test_the_loss_of_views_and_of_single_images() -> None:

@@ -18,7 +18,7 @@ LAYERS = [
      "corrupted.manifest", "corrupted.published", "corrupted.fetch", "corrupted.layout", "corrupted.stored",
      "corrupted.agreement", "corrupted.make", "corrupted.write", "slots",
      "gallery", "corruptions", "augment", "models", "losses", "focal", "criterion", "validation",
-     "metrics", "comparisons", "claims", "averaging", "tracking"),
+     "metrics", "comparisons", "verdict", "claims", "claim_runs", "averaging", "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
     ("mix", "faithful", "paintings", "feed", "batch_augment", "corrupted.sources", "evaluation", "scores", "fid.curve"),

@@ -48,8 +48,8 @@ def residents(loop: Loop, found: Feed) -> list[Tensor]:
     ("name", "changes", "settings"),
     [
         ("wrn", {"trivial": True}, {}),
-        ("wrn", {"trivial": True, "feature_noise": True}, {}),
-        ("wrn", {"augmix": "all", "feature_noise": True}, {"accumulate": 4}),
+        ("wrn", {"trivial": True, "feature_noise": "siedel"}, {}),
+        ("wrn", {"augmix": "all", "feature_noise": "siedel"}, {"accumulate": 4}),
         ("wrn", {"augmix": "official"}, {"consistency": 12.0}),
         ("densenet", {"trivial": True}, {"precision": "bf16"}),
         ("timm", {"trivial": True}, {"optimizer": "adamw"}),
@@ -161,7 +161,7 @@ def test_plans_are_read_freely_and_gradients_live_on_the_device() -> None:
 def test_a_gpu_is_not_waited_for() -> None:
     """The same by torch's own account, where there is a GPU."""
     cuda, config = torch.device("cuda"), train()
-    loop, found = made("wrn", config, trivial=True, feature_noise=True)
+    loop, found = made("wrn", config, trivial=True, feature_noise="siedel")
     loop.model.to(cuda)
     found.device = found.paintings._device = cuda
     found.paintings._store = found.paintings._store.to(cuda)

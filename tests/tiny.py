@@ -45,7 +45,7 @@ def mix(**changes: Any) -> Mix:
 def augment(**changes: Any) -> Augment:
     """The section ``augment``, everything off."""
     values = {"flip": False, "crop": 0, "trivial": False, "augmix": "none", "erase": 0.0, "mixup": 0.0, "cutmix": 0.0}
-    values |= {"noise": False, "feature_noise": False, "deepaugment": {"share": 0.0, "size": 48}}
+    values |= {"noise": False, "feature_noise": "none", "deepaugment": {"share": 0.0, "size": 48}}
     return Augment.model_validate(values | changes)
 
 

@@ -2,7 +2,8 @@
 
 The order is that of Siedel et al. (arXiv 2512.15675, section 4): Noise2Net, then Mixup or CutMix, then patched p-norm
 noise. With feature noise a place is drawn for each batch: the input, where all this happens, or after the first or the
-second stage, where features are mixed and get noise of their own instead.
+second stage, where features are mixed and get noise of their own instead. In NoisyMix (Erichson et al. 2022) the third
+stage is a place too, and the normalised input one like the others.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from impasto.augment.deepaugment import draw_network
 from impasto.augment.feature_noise import FeatureNoise
 from impasto.augment.mixup import Mixture
 from impasto.config.augment import Augment
-from impasto.models.places import places, run
+from impasto.errors import ImpastoError
+from impasto.models.places import input_size, places, run
 from impasto.precision import autocast
 from impasto.rng import generator, key
 
 _GROUP = 8  # images that share p-norm noise
 _SMALL = 32  # px, up to which the paper's limits for CIFAR apply
+_DEPTHS = {"none": 1, "siedel": 3, "noisymix": 4}  # places of feature noise, the input included
 
 
 class BatchAugment:
@@ -35,10 +38,19 @@ class BatchAugment:
         seed: seed of the run.
         precision: auto, fp32, bf16 or fp16, of the network alone.
         views: how many views of each image a batch holds; they are mixed alike.
+
+    Raises:
+        ImpastoError: feature noise asks for places that the network has not.
     """
 
     def __init__(self, config: Augment, model: nn.Module, seed: int, precision: str, views: int = 1) -> None:
         self.config, self.model, self.seed, self.precision, self.views = config, model, seed, precision, views
+        if len(places(model)) < _DEPTHS[config.feature_noise]:
+            raise ImpastoError(
+                f"the network has no features for augment.feature_noise {config.feature_noise}",
+                where="params.yaml: augment.feature_noise",
+                remedy="Set it to none, or choose a network with stages.",
+            )
         self._networks = draw_network(generator(seed, "noise2net"), config.deepaugment.size)
 
     def parts(
@@ -63,7 +75,8 @@ class BatchAugment:
             Of n images: logits [V n, K], and targets: the labels, or float32 [n, K] where images were mixed.
         """
         noise = self._feature_noise(place)
-        hidden, mixture = noise is not None and noise.depth > 0, self._mixture(synthetic, place)
+        hidden = noise is not None and (noise.depth > 0 or self.config.feature_noise == "noisymix")
+        mixture = self._mixture(synthetic, place)
         own, size = ranks.share(len(labels)), (images.shape[2], images.shape[3])
         images, count = self._at_input(images, mixture, hidden, place), min(count, ranks.least(len(labels)))
         source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *_alone(place)))
@@ -83,12 +96,10 @@ class BatchAugment:
     def _at_input(self, images: Tensor, mixture: Mixture, hidden: bool, place: tuple[int, ...]) -> Tensor:
         """This process's images, after what acts on the input has acted on the batch."""
         n, mixed = len(mixture.partner), mixture.method != mixup.Method.NONE
-        acts = self.config.deepaugment.share > 0 or (not hidden and (mixed or self.config.noise))
-        if not acts:
+        if hidden or not (self.config.deepaugment.share > 0 or mixed or self.config.noise):
             return images
         images = self._distorted(ranks.whole(images, n), place)
-        if not hidden:
-            images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
+        images = self._with_noise(mixup.apply(images, self._spread(mixture)), place)
         return images if ranks.count() == 1 else self._of_each_view(images, ranks.share(n))
 
     def _changed(
@@ -121,10 +132,11 @@ class BatchAugment:
         return mixture._replace(partner=mixture.partner.repeat(self.views) + starts)
 
     def _feature_noise(self, place: tuple[int, ...]) -> FeatureNoise | None:
-        if not self.config.feature_noise:
+        kind = self.config.feature_noise
+        if kind == "none":
             return None
-        depths = len(places(self.model))
-        return feature_noise.draw(depths=depths, generator=generator(self.seed, "feature-noise", *place))
+        source = generator(self.seed, "feature-noise", *place)
+        return feature_noise.draw(depths=_DEPTHS[kind], varied=kind == "siedel", generator=source)
 
     def _noisy(self, features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Tensor:
         """Features with noise; the additive part of view v is v + 1 times as strong, as in NoisyMix."""
@@ -145,8 +157,9 @@ class BatchAugment:
     def _with_noise(self, images: Tensor, place: tuple[int, ...]) -> Tensor:
         if not self.config.noise:
             return images
-        size = (images.shape[2], images.shape[3])
-        limits = pnorm_noise.SMALL if min(size) <= _SMALL else pnorm_noise.LARGE
+        size, seen = (images.shape[2], images.shape[3]), input_size(self.model, images)
+        limits = pnorm_noise.SMALL if min(seen) <= _SMALL else pnorm_noise.LARGE
+        limits = limits if seen == size else pnorm_noise.spread(limits, size, seen)
         source = generator(self.seed, "pnorm-noise", *place)
         draws = pnorm_noise.draw(len(images), size, limits=limits, group=_GROUP, generator=source)
         return pnorm_noise.apply(images, draws, pnorm_noise.sources(images.device, self.seed, *place))

@@ -1,20 +1,19 @@
 """What Siedel et al. (arXiv 2512.15675) claim, and what runs at this scale say about it.
 
-The rule: a claim is *supported* if the interval of its effect lies wholly on the claimed side, *refuted* if wholly on
-the other, else *undecided*. An effect is a mean over seeds, of differences paired by seed (Student t, 95 %), or of
-rank correlations (exact bootstrap over seeds, 95 %). Where a claim makes several comparisons, their intervals are
-Holm's: it is supported if all of them lie on the claimed side, refuted if any lies on the other. Five seeds at least.
-
+An effect is a mean over five seeds or more, of differences paired by seed (Student t, 95 %), or of rank correlations
+(exact bootstrap over seeds, 95 %); :mod:`impasto.verdict` holds the rule by which effects decide a claim.
 The sides, where the claim itself leaves them open:
 
 - Distance rises: each step of the curve, one curve for each seed of split, generator and styles.
-- Distance does not predict: were it to predict, accuracy would fall as it rises, rho = -1. Claimed is rho > -0.5.
+- Distance does not predict: were it to predict, accuracy would fall as it rises, or rise with it, rho = -1 or 1.
+  Claimed is |rho| < 0.5, of the mean rho over seeds.
 - Gains more: lambda_s = 0.5 against lambda_o = 0.5, in batches half synthetic, so that either stylises as many images.
 - Balanced: by the mean of clean and robust accuracy, better than every fixed alpha_s.
 
 Runs of one dataset are a mapping: ``seeds`` (list), ``arms`` (arm -> ``clean`` and ``C``, lists in the order of the
 seeds, fractions), ``curves`` (seed, as text -> ``lambda_s`` and ``distance``, lists of equal length, the first that of
 the classifiers' synthetic images), and ``synthetic``, false where there are no synthetic images at this scale.
+:mod:`impasto.claim_runs` reads and checks them.
 """
 
 from __future__ import annotations
@@ -24,27 +23,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from impasto.comparisons import Effect, correlation_over_seeds, holm, paired, side
-from impasto.errors import ImpastoError
+from impasto.comparisons import Effect, correlation_over_seeds, effect, holm, paired
+from impasto.verdict import UNDECIDED, Found, sides, verdict
 
 LEAST = 5  # seeds
-MARGIN = -0.5  # rank correlation at and below which the distance counts as predicting
+BAND = 0.5  # rank correlation from which on, of either sign, the distance counts as predicting
 OURS = "syn-nst-ta"
 EIGHT = ("baseline", "ta", "nst", "nst-ta", "syn", "syn-ta", "syn-nst", OURS)
 #: lambda_s -> arm.
 SHARES = {0.0: f"{OURS}-s0", 0.25: f"{OURS}-s25", 0.5: OURS, 0.75: f"{OURS}-s75", 1.0: f"{OURS}-s100"}
 FIXED = tuple(f"{OURS}-a{percent}" for percent in (20, 60, 100))
-SUPPORTED, REFUTED, UNDECIDED = "supported", "refuted", "undecided"
 NO_IMAGES = "no synthetic images at this scale"
 MAKE = "`make claims` runs them"
-
-
-class Found(NamedTuple):
-    """The effects of a claim by name, their unit (``points``, ``rho`` or ``distance``), and the margin of the sides."""
-
-    effects: dict[str, Effect]
-    unit: str
-    margin: float = 0.0
 
 
 class Claim(NamedTuple):
@@ -63,7 +53,7 @@ def _rises(runs: Mapping[str, Any]) -> Found:
         f"distance, {low:g} to {high:g}": list(map(float, gain))
         for low, high, gain in zip(points[:-1], points[1:], np.diff(curves, axis=1).T, strict=True)
     }
-    return Found(holm(steps), "distance")
+    return _several(steps, "distance")
 
 
 def _predicts(score: str) -> Callable[[Mapping[str, Any]], Found]:
@@ -71,22 +61,29 @@ def _predicts(score: str) -> Callable[[Mapping[str, Any]], Found]:
         curve = runs["curves"][next(iter(runs["curves"]))]
         distances = [float(np.interp(share, curve["lambda_s"], curve["distance"])) for share in SHARES]
         rows = np.transpose([runs["arms"][arm][score] for arm in SHARES.values()]).tolist()
-        return Found({f"rho of distance and {_NAMES[score]}": correlation_over_seeds(distances, rows)}, "rho", MARGIN)
+        rho = correlation_over_seeds(distances, rows)
+        return Found({f"rho of distance and {_NAMES[score]}": rho}, "rho", {}, BAND)
 
     return measure
 
 
 def _better(ours: str, others: Sequence[str], score: str = "C") -> Callable[[Mapping[str, Any]], Found]:
-    """Gains of one arm over each of several, Holm's intervals."""
+    """Gains of one arm over each of one or several."""
 
     def measure(runs: Mapping[str, Any]) -> Found:
         gains = {
             f"{_NAMES[score]}, {ours} - {other}": paired(_scores(runs, ours, score), _scores(runs, other, score))
             for other in others
         }
-        return Found(holm(gains), "points")
+        return _several(gains, "points")
 
     return measure
+
+
+def _several(differences: Mapping[str, Sequence[float]], unit: str) -> Found:
+    """Mean differences, with Holm's intervals beside their own where there are two or more."""
+    strict = holm(differences) if len(differences) > 1 else {}
+    return Found({name: effect(values) for name, values in differences.items()}, unit, strict)
 
 
 def _scores(runs: Mapping[str, Any], arm: str, score: str) -> list[float]:
@@ -153,26 +150,10 @@ def judge(dataset: str, runs: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         One row for each claim: ``dataset``, ``claim``, ``text``, ``verdict``, ``effects`` (name -> ``mean``,
-        ``interval``, ``level``), ``unit``, ``margin`` and ``missing``, why it is undecided without an effect, else "".
-
-    Raises:
-        ImpastoError: fewer than five seeds, or an arm with another number of scores.
+        ``interval``, ``level``; ``holm``, the latter two of Holm, or null; ``side``, 1, -1 or 0 for in favour, against
+        or open), ``unit`` and ``missing``, why it is undecided without an effect, else "".
     """
-    _check(dataset, runs)
     return [{"dataset": dataset, "claim": key} | _row(key, claim, runs) for key, claim in CLAIMS.items()]
-
-
-def verdict(found: Found) -> str:
-    """Supported if every interval lies on the claimed side, refuted if any lies on the other, else undecided."""
-    sides = [side(one.interval, found.margin) for one in found.effects.values()]
-    if -1 in sides:
-        return REFUTED
-    return SUPPORTED if all(sides) else UNDECIDED
-
-
-def closest(effects: Mapping[str, Mapping[str, Any]]) -> str:
-    """The name of the effect that lies furthest to the other side: the one that decides."""
-    return min(effects, key=lambda name: float(effects[name]["mean"]))
 
 
 def _row(key: str, claim: Claim, runs: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,9 +164,17 @@ def _row(key: str, claim: Claim, runs: Mapping[str, Any]) -> dict[str, Any]:
     if lacking := _lacking(claim, runs):
         return _unknown(claim, lacking)
     found = claim.measure(runs)
-    effects = {n: {"mean": e.mean, "interval": list(e.interval), "level": e.level} for n, e in found.effects.items()}
-    told = {"verdict": verdict(found), "effects": effects, "unit": found.unit, "margin": found.margin, "missing": ""}
-    return {"text": claim.text} | told
+    told = sides(found)
+    effects = {
+        name: _interval(one) | {"mean": one.mean, "side": told[name], "holm": strict and _interval(strict)}
+        for name, one in found.effects.items()
+        for strict in (found.strict.get(name),)
+    }
+    return {"text": claim.text, "verdict": verdict(found), "effects": effects, "unit": found.unit, "missing": ""}
+
+
+def _interval(one: Effect) -> dict[str, Any]:
+    return {"interval": list(one.interval), "level": one.level}
 
 
 def _lacking(claim: Claim, runs: Mapping[str, Any]) -> str:
@@ -199,13 +188,4 @@ def _lacking(claim: Claim, runs: Mapping[str, Any]) -> str:
 
 
 def _unknown(claim: Claim, missing: str) -> dict[str, Any]:
-    return {"text": claim.text, "verdict": UNDECIDED, "effects": {}, "unit": "", "margin": 0.0, "missing": missing}
-
-
-def _check(dataset: str, runs: Mapping[str, Any]) -> None:
-    remedy = "Run `make claims` with five seeds or more."
-    if (n := len(runs["seeds"])) < LEAST and runs["arms"]:
-        raise ImpastoError(f"{n} seed(s) of {dataset}, fewer than {LEAST}", where="claims", remedy=remedy)
-    for arm, row in runs["arms"].items():
-        if any(len(row[score]) != n for score in _SCORES):
-            raise ImpastoError(f"arm {arm} of {dataset} has not {n} scores", where="claims", remedy=remedy)
+    return {"text": claim.text, "verdict": UNDECIDED, "effects": {}, "unit": "", "missing": missing}

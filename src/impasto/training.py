@@ -141,7 +141,7 @@ class Loop:
         self.criterion = Criterion(train, feed.streams[0].labels, feed.device)
         self.augment = BatchAugment(feed.augment, model, feed.seed, train.precision, feed.views)
         self.optimizer = build_optimiser(model, train)
-        scale = resolve(train.precision, feed.device) == "fp16" and feed.device.type == "cuda"
+        scale = resolve(train.precision, feed.device) == "fp16"  # wherever it is: small gradients vanish in fp16
         self.scaler = torch.amp.GradScaler(feed.device.type, enabled=scale)
         if train.compile:
             compile_parts(model)

@@ -349,3 +349,15 @@ def test_a_gpu_replays_its_own_noise() -> None:
     assert torch.equal(first, again)
     difference = (first - images).abs().flatten(1).amax(1)
     assert (difference > 0).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("kind", [Kind.LINF, *BALLS])
+def test_spread_limits_are_of_equal_strength_for_each_number(kind: Kind) -> None:
+    """Half of the numbers of a point at its limit are beyond the same value, at 16 px and at 56 px."""
+    medians = []
+    for side in (16, 56):
+        limits = pnorm_noise.spread(pnorm_noise.Limits(0.02, 4e5, 20.0, 1.0, 0.4), (side, side), (56, 56))
+        draws = plan(kind, 1, limits[kind], 0.0, (0, 0, side, side))
+        medians.append(float(noise_of(draws, (side, side), seed=side).abs().median()))
+    assert medians[0] == pytest.approx(medians[1], rel=0.2) and 0.001 < medians[1] < 0.4
+    assert pnorm_noise.spread(pnorm_noise.SMALL, (32, 32), (32, 32)) == pnorm_noise.SMALL

@@ -91,7 +91,7 @@ def test_blocks_run_from_input_to_head_and_hold_every_parameter_once(name: str) 
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_places_for_feature_noise(name: str) -> None:
-    assert places(model(name=name)) == ["normalise", *(["stage1", "stage2"] if name in CNNS else [])]
+    assert places(model(name=name)) == ["normalise", *(["stage1", "stage2", "stage3"] if name in CNNS else [])]
 
 
 @pytest.mark.parametrize("name", SMALLEST)

@@ -33,9 +33,9 @@ def images() -> Tensor:
 
 
 EXPECTED = {
-    "wrn": {"normalise": (3, 16, 16), "stage1": (16, 8, 8), "stage2": (32, 4, 4)},
-    "densenet": {"normalise": (3, 16, 16), "stage1": (8, 8, 8), "stage2": (16, 4, 4)},
-    "resnext": {"normalise": (3, 16, 16), "stage1": (256, 16, 16), "stage2": (512, 8, 8)},
+    "wrn": {"normalise": (3, 16, 16), "stage1": (16, 8, 8), "stage2": (32, 4, 4), "stage3": (64, 2, 2)},
+    "densenet": {"normalise": (3, 16, 16), "stage1": (8, 8, 8), "stage2": (16, 4, 4), "stage3": (32, 2, 2)},
+    "resnext": {"normalise": (3, 16, 16), "stage1": (256, 16, 16), "stage2": (512, 8, 8), "stage3": (1024, 4, 4)},
 }
 
 
@@ -77,5 +77,5 @@ def test_a_network_of_timm_has_its_resized_input_alone() -> None:
 
 
 def test_another_place_is_refused() -> None:
-    with pytest.raises(ValueError, match="normalise, stage1, stage2, not after stage3"):
-        run(network("wrn"), images(), "stage3", lambda x: x)
+    with pytest.raises(ValueError, match="normalise, stage1, stage2, stage3, not after head"):
+        run(network("wrn"), images(), "head", lambda x: x)

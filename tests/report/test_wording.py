@@ -92,7 +92,11 @@ def test_default_recipe(tmp_path: Path) -> None:
         ({"augment__deepaugment__share": 0.5}, "TrivialAugment, 50 % of each batch through Noise2Net, 30 epochs"),
         ({"augment__mixup": 0.5, "augment__cutmix": 0.25}, ", Mixup of 50 % of batches, CutMix of 25 % of batches, 30"),
         ({"augment__noise": True}, "TrivialAugment, patched p-norm noise, 30 epochs"),
-        ({"augment__noise": True, "augment__feature_noise": True}, "patched p-norm noise, feature noise, 30 epochs"),
+        (
+            {"augment__noise": True, "augment__feature_noise": "siedel"},
+            "patched p-norm noise, feature noise, 30 epochs",
+        ),
+        ({"augment__feature_noise": "noisymix"}, "TrivialAugment, NoisyMix's feature noise, 30 epochs"),
         ({"train__consistency": 12.0}, "TrivialAugment, consistency of three views, 30 epochs"),
         (FAITHFUL, "one of 400 procedural styles as in the code of Siedel et al., TrivialAugment"),
         (FAITHFUL | {"lambda": 0.0, "lambda_o": 0.0}, "none of them stylised, TrivialAugment"),

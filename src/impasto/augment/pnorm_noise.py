@@ -48,6 +48,16 @@ class Limits(NamedTuple):
     l0: float  # the share of elements drawn
 
 
+def spread(limits: Limits, size: tuple[int, int], seen: tuple[int, int]) -> Limits:
+    """Limits of equal strength for each element where images of ``size`` are noisy and are enlarged to ``seen`` after.
+
+    The elements of a uniform point of the p-ball of norm eps in d dimensions are of order eps / d^(1/p), so that
+    limits meant for images of ``seen`` become (d / d_seen)^(1/p) times as large; bounds and shares stay.
+    """
+    ratio = size[0] * size[1] / (seen[0] * seen[1])
+    return limits._replace(l05=limits.l05 * ratio**2, l1=limits.l1 * ratio, l2=limits.l2 * ratio**0.5)
+
+
 SMALL = Limits(0.1, 4e5, 200.0, 5.0, 0.2)  # the paper's at 32 px
 LARGE = Limits(0.2, 1.2e7, 1500.0, 20.0, 0.4)  # the paper's at 64 px, and again at 224 px
 

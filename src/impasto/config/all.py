@@ -63,7 +63,7 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
         assert isinstance(value, section)
         return value
 
-    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks, _copies):
+    for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks, _copies, _places):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
 
@@ -153,4 +153,12 @@ def _copies(of: Of) -> Fault:
     if balance.copies and balance.copy_ == "rules" and not of(Augment).trivial:
         what = "balance.copy is rules, but augment.trivial is false"
         return what, "Set augment.trivial to true: it then acts on copies alone."
+    return None
+
+
+def _places(of: Of) -> Fault:
+    kind = of(Augment).feature_noise
+    if kind != "none" and of(Model).name == "timm":
+        what = f"augment.feature_noise is {kind}, but model.name is timm, whose features nothing reaches"
+        return what, "Set it to none; augment.noise and augment.mixup act on the input."
     return None

@@ -38,12 +38,20 @@ class Augment(Section):
     mixup: Share = Field(description="probability that a batch is mixed by Mixup; both streams apart")
     cutmix: Share = Field(description="the same for CutMix; a batch has one of the two at most")
     noise: bool = Field(description="patched p-norm noise: groups of 8 images share kind, strength and place")
-    feature_noise: bool = Field(
-        description="noisy feature mixup: noise and mixing act on the input, or after the first or second stage"
+    feature_noise: Literal["none", "siedel", "noisymix"] = Field(
+        description="noisy feature mixup: noise and mixing act on the input, or after the first or second stage; "
+        "noisymix: or the third, and also the input gets feature noise, all of the largest sparsity"
     )
 
     @model_validator(mode="after")
     def _one_policy(self) -> Self:
         if self.trivial and self.augmix != "none":
             raise ValueError(f"augment.trivial is true and augment.augmix {self.augmix}: an image has one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _one_noise_of_the_input(self) -> Self:
+        if self.feature_noise == "noisymix" and (self.noise or self.deepaugment.share > 0):
+            name = "augment.noise" if self.noise else "augment.deepaugment"
+            raise ValueError(f"augment.feature_noise is noisymix, whose input has noise of its own, but {name} is on")
         return self

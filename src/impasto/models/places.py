@@ -1,8 +1,8 @@
 """Where a network's features may be changed on the way: noise and mixing of features act there.
 
-Noisy feature mixup (Lim et al. 2022; Siedel et al. 2025) draws one place per batch: the normalised input, or what
-leaves the first or the second stage. In a DenseNet a stage ends with its transition; a network of timm has the
-input alone, as the vision transformer has in the paper.
+Noisy feature mixup draws one place per batch: the normalised input, or what leaves the first or the second stage
+(Siedel et al. 2025), or also the third (Lim et al. 2022; Erichson et al. 2022). In a DenseNet a stage ends with its
+transition; a network of timm has the input alone, as the vision transformer has in the paper.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from torch import Tensor, nn
 from impasto.models.tapped import Tapped
 
 INPUT = "normalise"
-_PLACES = (INPUT, "stage1", "stage2")
+_PLACES = (INPUT, "stage1", "stage2", "stage3")
 
 
 def places(model: nn.Module) -> list[str]:
     """Names of the parts of a built model after which features may be changed, from the input on."""
     names = {name for name, _ in model.named_children()}
     return [place for place in _PLACES if place in names]
+
+
+def input_size(model: nn.Module, images: Tensor) -> tuple[int, int]:
+    """Height and width at which a built model sees images [N, 3, H, W]: their own unless it resizes them first."""
+    resize = dict(model.named_children()).get("resize")
+    height, width = images.shape[-2:] if resize is None else resize.size  # type: ignore[misc]
+    return int(height), int(width)
 
 
 def run(model: nn.Module, images: Tensor, place: str, change: Callable[[Tensor], Tensor]) -> Tensor:

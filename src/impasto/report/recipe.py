@@ -169,6 +169,6 @@ def _augmented(augment: Augment) -> list[str]:
         "Mixup of {} of batches": augment.mixup,
         "CutMix of {} of batches": augment.cutmix,
     }
-    switches = {"patched p-norm noise": augment.noise, "feature noise": augment.feature_noise}
+    features = {"none": "", "siedel": "feature noise", "noisymix": "NoisyMix's feature noise"}[augment.feature_noise]
     told = [words.format(share(value)) for words, value in shares.items() if value]
-    return [policy, *told, *(words for words, on in switches.items() if on)]
+    return [policy, *told, *filter(None, ["patched p-norm noise" if augment.noise else "", features])]
