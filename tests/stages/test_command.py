@@ -362,7 +362,8 @@ def test_check_tells_what_a_late_stage_would_miss(params: Path, old: str, new: s
     ],
 )
 def test_check_says_how_to_get_a_published_set(params: Path, dataset: str, path: str, remedy: str) -> None:
-    change(params, dataset__name=dataset, evaluate__corrupted="official", evaluate__root=path)
+    size = 64 if dataset == "tiny_imagenet" else 32
+    change(params, dataset__name=dataset, dataset__size=size, evaluate__corrupted="official", evaluate__root=path)
     done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
     assert done.exit_code == 2 and f"evaluate.root = '{path}' does not exist" in done.stderr and remedy in done.stderr
 
