@@ -25,7 +25,7 @@ def input_size(model: nn.Module, images: Tensor) -> tuple[int, int]:
     """Height and width at which a built model sees images [N, 3, H, W]: their own unless it resizes them first."""
     resize = dict(model.named_children()).get("resize")
     height, width = images.shape[-2:] if resize is None else resize.size  # type: ignore[misc]
-    return int(height), int(width)  # type: ignore[arg-type]
+    return int(height), int(width)
 
 
 def run(model: nn.Module, images: Tensor, place: str, change: Callable[[Tensor], Tensor]) -> Tensor:
