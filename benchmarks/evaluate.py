@@ -34,6 +34,7 @@ def measure(n: int = 2000, names: Sequence[str] = ("c",)) -> dict[str, float | i
     from impasto.config.dataset import Dataset
 
     facts = {"name": "digits", "root": None, "published": True, "size": 32, "test": 0.5, "validation": 0.1, "seed": 0}
+    facts |= dict.fromkeys(("version", "task", "split"))
     images: Images = digits(Dataset.model_validate(facts))[1]
     images = images.take(torch.arange(n).numpy() % len(images))
     params = Path(__file__).resolve().parents[1] / "params.yaml"

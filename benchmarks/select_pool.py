@@ -35,7 +35,7 @@ def write_pool(file: Path, n: int) -> np.ndarray:
     return draws.integers(_CLASSES, size=n)
 
 
-def measure(n: int = 1_000_000, train: int = 3500) -> dict[str, float | int]:
+def measure(n: int = 1_000_000, train: int = 49_500) -> dict[str, float | int]:
     """Fit a scorer to ``train`` images, score ``n`` in a file, and select half of the best 60 %; all of 32 px.
 
     Fitting and scoring run on the runtime's device.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damaged import damaged
 from impasto import io
 from impasto.errors import ImpastoError
 
@@ -224,3 +226,37 @@ def test_the_digest_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(big)
     (tmp_path / "c").write_bytes(big[:-1])
     assert io.digest(tmp_path / "a") == io.digest(tmp_path / "b") != io.digest(tmp_path / "c")
+
+
+def _npy() -> bytes:
+    buffer = BytesIO()
+    np.save(buffer, np.arange(6).reshape(2, 3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("spoil", [(b"{", b"("), (b"'descr'", b"\"descr'"), (b"(2, 3)", b"(2, 3("), (b"i8", b"zz")])
+def test_a_damaged_header_is_an_error(tmp_path: Path, spoil: tuple[bytes, bytes]) -> None:
+    """It is a Python expression: to read it can raise whatever Python's tokenizer does."""
+    (tmp_path / "a.npy").write_bytes(_npy().replace(*spoil))
+    with pytest.raises(ImpastoError, match=r"a.npy is truncated or no array: .+ Delete it") as caught:
+        io.read_npy(tmp_path / "a.npy")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@settings(max_examples=60)
+@given(damaged(_npy()))
+def test_a_damaged_array_is_an_error_or_an_array(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npy"
+    path.write_bytes(content)
+    try:
+        assert isinstance(io.read_npy(path), np.ndarray)
+    except ImpastoError as error:
+        assert str(error).startswith(f"{path} is truncated or no array: ")
+
+
+@given(st.text(), st.integers(3, 40))
+def test_one_line_is_short_and_keeps_what_fits(text: str, limit: int) -> None:
+    line = io.one_line(text, limit)
+    assert len(line) <= limit and len(line.splitlines()) <= 1
+    assert line == " ".join(text.split()) if len(text) <= limit else True
+    assert io.reason(ValueError(text)) and io.reason(EOFError()) == "EOFError"

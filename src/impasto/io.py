@@ -121,11 +121,22 @@ def read_npy(path: Path) -> np.ndarray:
         array: np.ndarray = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
         raise missing(path) from error
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a damaged header can raise anything: it is a Python expression
         raise ImpastoError(
-            f"{path} is truncated or no array: {error}", where=str(path), remedy=f"Delete it and run {_RERUN}."
+            f"{path} is truncated or no array: {reason(error)}", where=str(path), remedy=f"Delete it and run {_RERUN}."
         ) from error
     return array
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """What a file or another's error says, for a message: one line of ``limit`` characters at most."""
+    line = " ".join(str(text)[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 3]}..."
+
+
+def reason(error: BaseException) -> str:
+    """Why a foreign parser refused a file, in one short line; its kind where it says nothing."""
+    return one_line(error) or type(error).__name__
 
 
 def digest(*parts: Any) -> str:

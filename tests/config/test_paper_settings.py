@@ -42,7 +42,7 @@ OURS = {  # lambda, lambda_o, lambda_s, TA on stylised synthetic images
 }
 OFF = {
     "lambda": 0.0, "lambda_o": 0.0, "lambda_s": 0.0, "augment.trivial": False, "augment.augmix": "none",
-    "augment.erase": 0.0, "augment.noise": False, "augment.feature_noise": False, "augment.mixup": 0.0,
+    "augment.erase": 0.0, "augment.noise": False, "augment.feature_noise": "none", "augment.mixup": 0.0,
     "augment.cutmix": 0.0, "augment.deepaugment.share": 0.0, "synthetic.source": "none",
 }  # fmt: skip
 METHODS: dict[str, dict[str, Any]] = {
@@ -52,10 +52,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "augmix": {"augment.augmix": "all"},
     "deepaugment": {"augment.deepaugment.share": 0.5, "augment.deepaugment.size": 224},
     "mu-cm": {"augment.mixup": 0.5, "augment.cutmix": 0.5},
-    "fn": {"augment.feature_noise": True},
+    "fn": {"augment.feature_noise": "siedel"},
     "jsd": {"train.consistency": 12.0},
     "noisymix": {
-        "augment.augmix": "noisymix", "augment.mixup": 1.0, "augment.cutmix": 0.0, "augment.feature_noise": True,
+        "augment.augmix": "noisymix", "augment.mixup": 1.0, "augment.cutmix": 0.0, "augment.feature_noise": "noisymix",
         "train.batch": 128, "train.weight_decay": 5e-4, "train.label_smoothing": 0.0, "train.consistency": 12.0,
         "train.period": 300, "train.period_factor": 1, "train.averaging.start": 1.0, "train.precision": "fp32",
         "train.learning_rate": 0.1, "model.dropout": 0.1, "model.activation": "relu", "seeds": [0, 1, 2],

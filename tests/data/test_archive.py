@@ -102,3 +102,23 @@ def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / ".mine.unpacking" / "half").write_text("")
     unpack(pack(tmp_path / "set.tar", GOOD), tmp_path / "mine")
     assert set(content(tmp_path / "mine")) == {"README", "fog.npy", "frost/1/a.JPEG"}
+
+
+def test_a_web_page_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "set.tar").write_bytes(b"<html>\n" * 200)
+    with pytest.raises(ImpastoError, match=r"set.tar cannot be unpacked: .* begins with b'<html>") as caught:
+        unpack(tmp_path / "set.tar", tmp_path / "mine")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_flipped_bits_of_a_compressed_archive(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "set.tar", "w:gz") as tar:
+        info = tarfile.TarInfo("SET/a")
+        info.size = 5000
+        tar.addfile(info, io.BytesIO(bytes(range(250)) * 20))
+    content = bytearray((tmp_path / "set.tar").read_bytes())
+    content[60:90] = bytes(255 - byte for byte in content[60:90])
+    (tmp_path / "set.tar").write_bytes(content)
+    with pytest.raises(ImpastoError, match="set.tar cannot be unpacked"):
+        unpack(tmp_path / "set.tar", tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()

@@ -8,7 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from damaged import damaged
 from impasto.data.members import ZipMembers, read_tar
 from impasto.errors import ImpastoError
 
@@ -164,3 +167,53 @@ def test_a_missing_archive(tmp_path: Path) -> None:
         ZipMembers(tmp_path / "set.zip")
     with pytest.raises(ImpastoError, match="set.tar cannot be read"):
         read_tar(tmp_path / "set.tar", ["a"])
+
+
+PAGE = b"<!DOCTYPE html>\n<html><body>Log in\n" + b"x" * 3000
+
+
+@pytest.mark.parametrize("name", ["set.tar.gz", "set.zip"])
+def test_a_web_page_is_told_in_one_short_line(tmp_path: Path, name: str) -> None:
+    """tarfile tells a line for each compression that it tried."""
+    (tmp_path / name).write_bytes(PAGE)
+    with pytest.raises(ImpastoError, match=rf"{name} cannot be read: .* begins with b'<!DOCTYPE html>") as caught:
+        get(tmp_path / name, "SET/a", 100)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_long_names_make_no_long_error(tmp_path: Path) -> None:
+    name = "long\n" * 9000
+    with (
+        ZipMembers(zipped(tmp_path / "set.zip", {name: b"first"}), 3) as members,
+        pytest.raises(ImpastoError, match=r"has a member 'long\\nlong.*\.\.\. of 5 bytes") as caught,
+    ):
+        members.read(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    content = bytearray((tmp_path / "set.zip").read_bytes())
+    content[40] ^= 1  # the local header has another name now, and zipfile tells both
+    (tmp_path / "set.zip").write_bytes(content)
+    with ZipMembers(tmp_path / "set.zip") as members, pytest.raises(ImpastoError, match="cannot be read") as caught:
+        members.read(name)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def _whole(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+            archive.writestr("SET/a", bytes(range(256)))
+    else:
+        with tarfile.open(fileobj=buffer, mode="w:xz") as archive:  # type: ignore[assignment]
+            archive.addfile(tarfile.TarInfo("SET/a"))  # type: ignore[attr-defined]
+    return buffer.getvalue()
+
+
+@settings(max_examples=60)
+@given(st.one_of(*(damaged(_whole(kind)).map(lambda content, kind=kind: (kind, content)) for kind in ("zip", "tar"))))
+def test_damage_is_an_error_or_none(tmp_path_factory: pytest.TempPathFactory, case: tuple[str, bytes]) -> None:
+    path = tmp_path_factory.getbasetemp() / f"damaged.{case[0]}"
+    path.write_bytes(case[1])
+    try:
+        assert isinstance(get(path, "SET/a", 1000), bytes)
+    except ImpastoError as error:
+        assert str(error).startswith(f"{path} ") and "\n" not in str(error) and len(str(error)) < 600

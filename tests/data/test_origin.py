@@ -13,7 +13,7 @@ import pytest
 from file_server import Web, serve
 from impasto.data import remote
 from impasto.data.origin import FOLDER, Published, identify, obtain
-from impasto.data.pinned import pin_of
+from impasto.data.pinned import pin, pin_of
 from impasto.data.remote import Remote
 from impasto.errors import ImpastoError
 from impasto.io import read_json
@@ -100,8 +100,10 @@ def test_another_file_in_the_place_of_the_published_one_is_refused(root: Path, w
     assert obtain(published(web=web, path="/bad"))[1].published is None  # nothing is known of it
 
 
-def test_a_downloaded_file_of_which_no_digest_is_known_is_pinned(root: Path, web: Web) -> None:
+def test_a_downloaded_file_of_which_no_digest_is_known_is_held_against_its_pin(root: Path, web: Web) -> None:
     path, origin = obtain(published(web=web))
+    assert not pin_of(path).exists(), "nobody has looked into it"
+    pin(path)
     assert read_json(pin_of(path)) == {"size": len(BODY), "sha256": SHA256} and origin.published is None
     assert obtain(published(web=web)) == (path, origin)
     path.write_bytes(BODY[:-1] + b"x")

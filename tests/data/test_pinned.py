@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from impasto.data.pinned import hold, pin_of
+from impasto.data.pinned import pin, pin_of, verify
 from impasto.errors import ImpastoError
 
 
@@ -16,7 +16,9 @@ from impasto.errors import ImpastoError
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "pool.npz"
     path.write_bytes(b"content")
-    hold(path)
+    verify(path)
+    assert not pin_of(path).exists()
+    pin(path)
     return path
 
 
@@ -29,7 +31,8 @@ def test_the_same_file_holds(file: Path) -> None:
     before = pin_of(file).stat().st_mtime_ns
     file.unlink()
     file.write_bytes(b"content")  # fetched anew
-    hold(file)
+    verify(file)
+    pin(file)
     assert pin_of(file).stat().st_mtime_ns == before
 
 
@@ -40,13 +43,13 @@ def test_another_file_is_named(file: Path, content: bytes, told: str) -> None:
     file.write_bytes(content)
     for _ in range(2):
         with pytest.raises(ImpastoError, match=rf"pool.npz has .*{told}, but pool.npz.pin.json says 7 bytes, sha256 "):
-            hold(file)
+            verify(file)
     pin_of(file).unlink()
-    hold(file)
+    verify(file)
 
 
-@pytest.mark.parametrize("pin", ["", "[]", "{}", '{"size": "7", "sha256": "a"}', '{"size": 7}'])
-def test_a_pin_that_is_none(file: Path, pin: str) -> None:
-    pin_of(file).write_text(pin)
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"size": "7", "sha256": "a"}', '{"size": 7}'])
+def test_a_pin_that_is_none(file: Path, content: str) -> None:
+    pin_of(file).write_text(content)
     with pytest.raises(ImpastoError, match="pool.npz.pin.json (is no JSON|holds no size and sha256)"):
-        hold(file)
+        verify(file)

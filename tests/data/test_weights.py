@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from damaged import damaged
 from impasto.data.origin import Origin
 from impasto.data.weights import load_weights, read_weights, save_weights, shapes
 from impasto.errors import ImpastoError
@@ -62,6 +67,63 @@ def test_garbage_is_no_crash(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "net.pth").write_bytes(content)
     with pytest.raises(ImpastoError, match="cannot be read as weights|holds no tensors"):
         read_weights(tmp_path / "net.pth", WANTED)
+
+
+def stored(zipped: bool) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(tensors(), buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+OLD, NEW = stored(zipped=False), stored(zipped=True)
+KEY = re.search(rb"FloatStorage\nq.X\x0e\x00\x00\x00(\d+)", OLD)
+assert KEY
+BROKEN = {
+    "a key of no storage": OLD.replace(KEY[1], b"9" * len(KEY[1]), 1),
+    "half of a number": OLD[:28],
+    "no argument of an opcode": OLD[:49],
+    "neither format": b"." + NEW[1:],
+    "a storage that is not there": NEW.replace(b"archive/data/1", b"archive/data/8"),
+}
+
+
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+def test_damage_is_told_in_one_short_line(tmp_path: Path, content: bytes) -> None:
+    """torch.load raises AssertionError, struct.error, IndexError and more; it speaks of unsafe ways out at length."""
+    (tmp_path / "net.pth").write_bytes(content)
+    with pytest.raises(ImpastoError, match=r"net.pth cannot be read as weights \(.+\)") as caught:
+        read_weights(tmp_path / "net.pth", WANTED)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@settings(max_examples=40)
+@given(st.one_of(damaged(OLD), damaged(NEW)))
+def test_damage_is_an_error_that_can_be_mended_or_none(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.pth"
+    path.write_bytes(content)
+    try:
+        assert read_weights(path, WANTED).keys() == WANTED.keys()
+    except ImpastoError as error:
+        assert str(error).startswith(f"{path} ")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+@pytest.mark.parametrize("other", [torch.zeros(4, 3).to_sparse(), torch.zeros(4, 3, device="meta")])
+def test_tensors_without_entries_are_refused(tmp_path: Path, other: Tensor) -> None:
+    torch.save(tensors(**{"0.weight": other}), tmp_path / "net.pth")
+    with pytest.raises(ImpastoError, match="holds no tensors by name"):
+        read_weights(tmp_path / "net.pth", WANTED)
+
+
+def test_damaged_safetensors_are_an_error(tmp_path: Path) -> None:
+    save_weights(tmp_path / "whole", tensors(), ORIGIN)
+    whole = (tmp_path / "whole").read_bytes()
+    for content in (whole[:9], whole[:60], whole.replace(b"F32", b"XYZ", 1), whole.replace(b"sha256", b"sha255")):
+        (tmp_path / "net.safetensors").write_bytes(content)
+        with pytest.raises(ImpastoError, match=r"net.safetensors is no file of converted weights \(.+\)"):
+            load_weights(tmp_path / "net.safetensors", WANTED)
 
 
 def test_no_code_is_run(root: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.models.inception import Inception3, InceptionA, InceptionC, InceptionE
 
+from file_server import serve
 from impasto.data.origin import FOLDER
 from impasto.errors import ImpastoError
 from impasto.fid import inception
@@ -136,6 +137,27 @@ def test_a_wrong_file_under_the_published_name_is_refused(root: Path, inception_
         extractor("inception_v3", CPU)
     with pytest.raises(ImpastoError, match="sha256 6726825d... was published"):
         extractor("inception_v3", CPU, FOLDER / WEIGHTS.remote.name)
+
+
+def test_the_weights_are_downloaded_from_the_first_mirror_that_has_them(
+    root: Path, inception_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extractor that is asked for by name alone: the second project's file, cut off once, under the digest."""
+    monkeypatch.setattr("impasto.data.remote._PAUSE", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    content = inception_file.read_bytes()
+    with serve() as web:
+        web.files, web.drops = {"/second.pth": content}, {"/second.pth": [len(content) // 2]}
+        urls = tuple(f"{web.address}/{name}.pth" for name in ("first", "second"))
+        there = replace(WEIGHTS, remote=replace(WEIGHTS.remote, urls=urls), sha256=hashlib.sha256(content).hexdigest())
+        monkeypatch.setattr(inception, "WEIGHTS", there)
+        found = extractor("inception_v3", CPU)
+        assert "not the published" not in found.identity
+        extractor("inception_v3", CPU)
+        assert [path for path, _ in web.asked] == ["/first.pth", "/second.pth", "/second.pth"], "once"
+    assert (root / FOLDER / WEIGHTS.remote.name).read_bytes() == content
+    wanted = InceptionV3(CPU, inception_file)(noise(1))
+    assert torch.equal(found(noise(1)), wanted)
 
 
 def test_other_weights_are_named(tmp_path: Path, inception_weights: dict[str, Tensor]) -> None:

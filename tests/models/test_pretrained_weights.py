@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections import OrderedDict
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from timm import models as timm_models
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torchvision import models as torchvision
 
+from damaged import damaged
 from impasto.errors import ImpastoError
 from impasto.models.torchvision_vit import is_from_torchvision, to_timm
 from impasto.models.weights import put_weights, read_weights
@@ -70,6 +74,43 @@ def test_what_is_no_weights(tmp_path: Path, name: str, content: Any) -> None:
     with pytest.raises(ImpastoError, match=r"model\.weights: .* cannot be read: .+ null to start") as caught:
         read_weights(path)
     assert "\n" not in str(caught.value)
+
+
+def stored(zipped: bool) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({"a": torch.zeros(2, 3), "b": torch.zeros(1)}, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+OLD, NEW = stored(zipped=False), stored(zipped=True)
+
+
+@pytest.mark.parametrize("content", [OLD[:28], OLD[:49], b"." + NEW[1:]], ids=["struct", "index", "stack"])
+def test_damage_that_torch_itself_does_not_expect(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(ImpastoError, match=r"a.pth cannot be read: .+ null to start") as caught:
+        read_weights(tmp_path / "a.pth")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+@settings(max_examples=40)
+@given(st.one_of(damaged(OLD), damaged(NEW)))
+def test_damage_is_an_error_that_can_be_mended_or_none(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.pth"
+    path.write_bytes(content)
+    try:
+        assert all(isinstance(value, Tensor) for value in read_weights(path).values())
+    except ImpastoError as error:
+        assert str(error).startswith(f"model.weights: {path} cannot be read: ")
+
+
+@pytest.mark.filterwarnings("ignore:Validating sparse")
+@pytest.mark.parametrize("other", [torch.zeros(4, 3).to_sparse(), torch.zeros(4, 3, device="meta")])
+def test_tensors_without_entries_are_refused(tmp_path: Path, other: Tensor) -> None:
+    with pytest.raises(ImpastoError, match="no mapping of names to tensors"):
+        read_weights(write(tmp_path / "a.pth", {"a": other}))
 
 
 class Trap:

@@ -162,7 +162,7 @@ def test_a_network_whose_maps_timm_does_not_give() -> None:
 @pytest.mark.parametrize("name", TAPS)
 def test_features_can_be_changed_on_the_way(name: str) -> None:
     network, x = tapped(name).eval(), images()
-    assert places(network) == ["normalise", *(["stage1", "stage2"] if name != "timm" else [])]
+    assert places(network) == ["normalise", *(["stage1", "stage2", "stage3"] if name != "timm" else [])]
     for place in places(network):
         assert torch.equal(run(network, x, place, lambda f: f), network(x))
         assert not torch.allclose(run(network, x, place, lambda f: 0 * f), network(x))

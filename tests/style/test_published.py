@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +15,11 @@ from safetensors import safe_open
 from style_doubles import pictures
 from torch import Tensor
 
+from file_server import Web, serve
 from impasto.config.style import Style
+from impasto.data import remote
 from impasto.data.origin import FOLDER, Published, identify
+from impasto.data.pinned import pin_of
 from impasto.errors import ImpastoError
 from impasto.io import write_npy
 from impasto.rng import generator
@@ -105,6 +111,80 @@ def test_the_known_digests() -> None:
     assert VGG19.git_blob == "18a783877329319e5a640ae20f7b98c64e5f5572"
     assert VGG_DECODER.git_blob == "ccd7832185528ee899f752d532c3a5f08627196a"
     assert STYLE_FEATURES.git_blob is None and STYLE_FEATURES.sha256 == ""
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    monkeypatch.setattr(remote, "_PAUSE", 0.0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve() as found:
+        yield found
+
+
+def on(web: Web, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, git_blob: str | None = None) -> Published:
+    """Publish ``content`` on the server in the place of a published file, under the last of its addresses."""
+    one: Published = getattr(published, name)
+    paths = [f"/{number}/{one.remote.name}" for number in range(len(one.remote.urls))]
+    web.files[paths[-1]] = content
+    there = Published(replace(one.remote, urls=tuple(web.address + path for path in paths)), git_blob=git_blob)
+    monkeypatch.setattr(published, name, there)
+    return there
+
+
+def test_the_networks_are_downloaded_and_converted(
+    web: Web, root: Path, files: Path, whole: dict[str, Tensor], converted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `impasto` does without any path: from the server, in the old format, under the digest of git."""
+    for convert, name, target in (
+        (convert_encoder, "VGG19", ENCODER_FILE),
+        (convert_decoder, "VGG_DECODER", DECODER_FILE),
+    ):
+        one: Published = getattr(published, name)
+        file = files / one.remote.name
+        on(web, monkeypatch, name, file.read_bytes(), identify(file, one).git_blob)
+        for _ in range(2):
+            origin = convert(root / target)
+        assert origin.published is True and origin.name == one.remote.name
+        with safe_open(root / target, "pt") as ours, safe_open(converted / target, "pt") as wanted:
+            assert set(ours.keys()) == set(wanted.keys())
+            assert all(torch.equal(ours.get_tensor(key), wanted.get_tensor(key)) for key in wanted.keys())  # noqa: SIM118
+    asked = [path for path, _ in web.asked]
+    assert asked == ["/0/vgg_normalised.pth", "/1/vgg_normalised.pth", "/0/decoder.pth"], "once, both spellings"
+    assert torch.equal(load_encoder(root / ENCODER_FILE, 32).layers[0].weight, whole["0.weight"])
+    assert not list(root.rglob("*.pin.json"))
+
+
+def test_another_network_from_the_server_is_refused(
+    web: Web, root: Path, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on(web, monkeypatch, "VGG_DECODER", b"<html>Log in</html>", VGG_DECODER.git_blob)
+    with pytest.raises(ImpastoError, match=r"decoder.pth has git blob .*; git blob ccd78\w+ was published.*Delete it"):
+        convert_decoder(root / DECODER_FILE)
+    assert not (root / DECODER_FILE).exists()
+
+
+def test_the_features_are_downloaded_and_pinned_once_they_are_read(
+    web: Web, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No checksum is known: a web page in their place is not pinned, and the right file is taken afterwards."""
+    maps, buffer = np.random.default_rng(0).normal(size=(5, 512, 3, 3)).astype(np.float32), BytesIO()
+    np.save(buffer, maps)
+    on(web, monkeypatch, "STYLE_FEATURES", b"<html>Log in</html>" * 99)
+    file = root / FOLDER / "style_feats_adain_1000.npy"
+    with pytest.raises(ImpastoError, match="style_feats_adain_1000.npy is truncated or no array"):
+        published_bank(None, 4)
+    assert file.exists() and not pin_of(file).exists()
+    file.unlink()
+    (path,) = web.files
+    web.files[path] = buffer.getvalue()
+    for _ in range(2):
+        bank, origin = published_bank(None, 4)
+        np.testing.assert_allclose(bank.mean, maps[:4].mean((2, 3)), rtol=1e-4, atol=1e-5)
+        assert origin.published is None and pin_of(file).exists()
+    assert len(web.asked) == 2
+    file.write_bytes(buffer.getvalue()[:-1] + b"x")
+    with pytest.raises(ImpastoError, match="pin.json says"):
+        published_bank(None, 4)
 
 
 def test_a_file_that_does_not_fit_is_named(tmp_path: Path, files: Path, whole: dict[str, Tensor]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
+from damaged import damaged
 from impasto.data.images import Images
 from impasto.errors import ImpastoError
 from impasto.synthetic import npz
@@ -96,3 +100,68 @@ def test_damaged_and_missing_files(tmp_path: Path) -> None:
         with pytest.raises(ImpastoError, match="cannot be read"):
             convert_npz(tmp_path / f"{name}.npz", LIKE, tmp_path / name)
         assert not (tmp_path / name / "images.npy").exists()
+
+
+def archive(packed: int = zipfile.ZIP_DEFLATED, **members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", packed) as made:
+        for name, content in members.items():
+            made.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def npy(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
+    """An array as a file, under a header that may tell another shape."""
+    buffer = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(array.dtype)
+    told = {"descr": descr, "fortran_order": False, "shape": shape or array.shape}
+    np.lib.format.write_array_header_1_0(buffer, told)
+    return buffer.getvalue() + array.tobytes()
+
+
+@pytest.mark.parametrize("count", [None, 50])
+def test_a_bomb_of_labels_is_not_unpacked(tmp_path: Path, count: int | None) -> None:
+    bomb = archive(image=npy(arrays()["image"]), label=npy(np.zeros(16 << 20, np.uint8)))
+    assert len(bomb) < 100_000
+    (tmp_path / "pool.npz").write_bytes(bomb)
+    tracemalloc.start()
+    with pytest.raises(ImpastoError, match=r"has 50 images, but 16777216 labels|has 16,777,216 images, expected 50"):
+        convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool", count)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_a_header_that_claims_more_than_there_is(tmp_path: Path) -> None:
+    claims = {"image": npy(arrays()["image"], (10**12, 8, 8, 3)), "label": npy(arrays()["label"], (10**12,))}
+    (tmp_path / "pool.npz").write_bytes(archive(**claims))
+    with pytest.raises(ImpastoError, match="image has not the length that its header tells"):
+        convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool")
+
+
+@pytest.mark.parametrize("lie", [b"LZMA", b"BZIP2", b"('image', ", b"many keys", b"a web page"])
+def test_other_faults_are_one_short_line(tmp_path: Path, lie: bytes) -> None:
+    if lie in (b"LZMA", b"BZIP2"):
+        packed = zipfile.ZIP_LZMA if lie == b"LZMA" else zipfile.ZIP_BZIP2
+        good = archive(packed, **{name: npy(array) for name, array in arrays().items()})
+    elif lie == b"many keys":
+        good = archive(**{f"key{number}" * 9: b"" for number in range(300)})
+    elif lie == b"a web page":
+        good = b"<html>\nLog in</html>" * 200
+    else:
+        good = archive(image=npy(arrays()["image"]).replace(b"{", b"(", 1), label=npy(arrays()["label"]))
+    (tmp_path / "pool.npz").write_bytes(good)
+    with pytest.raises(ImpastoError, match=r"cannot be read|is no array|has no key") as caught:
+        convert_npz(tmp_path / "pool.npz", LIKE, tmp_path / "pool")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@settings(max_examples=60)
+@given(damaged(archive(**{name: npy(array) for name, array in arrays(9).items()})))
+def test_damage_is_an_error_or_none(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    path.write_bytes(content)
+    try:
+        convert_npz(path, LIKE, path.with_suffix(""))
+    except ImpastoError as error:
+        assert str(error).startswith(f"{path} ") and "\n" not in str(error) and len(str(error)) < 600

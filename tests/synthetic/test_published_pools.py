@@ -63,10 +63,24 @@ def test_a_file_that_changed_is_refused(web: Web, root: Path) -> None:
     assert not (root / "two").exists()
 
 
+def test_a_web_page_in_the_place_of_the_file_is_not_pinned(web: Web, root: Path) -> None:
+    """A server answers 200 with a page; when the right file comes later, it is taken."""
+    right, web.files["/1m.npz"] = web.files["/1m.npz"], b"<html>\nLog in</html>" * 99
+    file = root / "data" / "official" / "edm-3-1m.npz"
+    with pytest.raises(ImpastoError, match=r"edm-3-1m.npz cannot be read: .* begins with b'<html>.* delete it"):
+        convert_pool("edm-3", LIKE, root / "one")
+    assert file.exists() and not pin_of(file).exists()
+    file.unlink()
+    web.files["/1m.npz"] = right
+    convert_pool("edm-3", LIKE, root / "one")
+    assert pin_of(file).exists() and len(Images.load(root / "one")) == 48
+
+
 def test_another_number_of_images(web: Web, root: Path) -> None:
     web.files["/1m.npz"] = pool(51)
     with pytest.raises(ImpastoError, match="has 51 images, expected 48"):
         convert_pool("edm-3", LIKE, root / "one")
+    assert not list(root.rglob("*.pin.json"))
 
 
 def test_a_path_is_taken_from_the_main_workspace(

@@ -15,7 +15,7 @@ from impasto.errors import ImpastoError
 from impasto.io import write_npy
 from impasto.rng import numpy_generator
 from impasto.synthetic.quota import interleaved, quotas
-from impasto.synthetic.scorer import Seen, fit_scorer
+from impasto.synthetic.scorer import Seen, fit_scorer, steps_for
 from impasto.synthetic.select import score, select
 
 CPU = torch.device("cpu")
@@ -84,6 +84,22 @@ def test_without_scores_every_image_may_be_chosen() -> None:
     assert chosen.manifest["scored"] is False and "pool_scores" not in chosen.manifest
 
 
+@pytest.mark.parametrize("scored", [True, False])
+def test_a_whole_pool_that_is_uneven_is_taken_whole(scored: bool) -> None:
+    """As TinyImageNet's million: the training images are even, the pool is not."""
+    labels, scores = pool()
+    quota, found = quotas(np.ones(3), 300), np.bincount(labels)
+    assert (found != quota).any()
+    chosen = select(labels, scores if scored else None, quota, 1.0, CLASSES, 0)
+    assert chosen.rows.tolist() == list(range(300))
+    assert chosen.manifest["selected"] == dict(zip(CLASSES, found.tolist(), strict=True))
+    assert chosen.manifest["quota_not_kept"] == dict.fromkeys(CLASSES, 100)
+    assert "quota_not_kept" not in select(labels, scores, found, 1.0, CLASSES, 0).manifest
+    for fewer, keep in ((quota - [1, 1, 1], 1.0), (quota, 0.99)):
+        with pytest.raises(ImpastoError, match="needs .* synthetic images, but the pool has"):
+            select(labels, scores, fewer, keep, CLASSES, 0)
+
+
 def test_an_empty_quota_gives_an_empty_subset() -> None:
     labels, scores = pool()
     assert len(select(labels, scores, np.zeros(3, np.int64), 0.5, CLASSES, 0).rows) == 0
@@ -115,6 +131,12 @@ def test_chunks_score_as_the_whole(tmp_path: Path) -> None:
         assert np.array_equal(some.scores, found.scores[rows]) and np.array_equal(some.answers, found.answers[rows])
         assert some.features is not None and some.features.dtype == np.float16
         np.testing.assert_allclose(some.features, pixels[rows, 0, 0, :2] / 255, atol=1e-3)
+
+
+def test_the_scorers_steps_do_not_grow_with_the_data() -> None:
+    assert steps_for(3500) == 300, "the default run"
+    assert [steps_for(n) for n in (1, 3840, 3853, 5120)] == [300, 300, 301, 400]
+    assert steps_for(49_500) == steps_for(100_000) == 600
 
 
 def test_the_scorer_learns_and_repeats_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+from impasto.data.members import archive_fault
 from impasto.errors import ImpastoError
 
 Filter = Callable[[tarfile.TarInfo, str], tarfile.TarInfo | None]
@@ -34,9 +35,10 @@ def unpack(archive: Path, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         for entry in sorted(_content(aside).iterdir()):
             _move(entry, folder / entry.name)
-    except (tarfile.TarError, EOFError) as error:
-        remedy = "Delete it and fetch it again."
-        raise ImpastoError(f"{archive} cannot be unpacked: {error}", where=str(archive), remedy=remedy) from error
+    except Exception as error:  # of damage, anything
+        remedy = "Delete it and fetch it again; if the disk is full, free some space."
+        told = f"{archive} cannot be unpacked: {archive_fault(error, archive)}"
+        raise ImpastoError(told, where=str(archive), remedy=remedy) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from lzma import LZMAError
 from pathlib import Path
 
 from impasto.errors import ImpastoError
+from impasto.io import one_line, reason
 
 LIMIT = 64 << 20
 """Bytes, the largest member that is read."""
@@ -70,7 +69,7 @@ class ZipMembers:
         if len(set(self.names)) < len(self.names):
             self._zip.close()
             twice = next(name for place, name in enumerate(self.names) if name in self.names[:place])
-            raise _fault(archive, f"has two members {twice!r}")
+            raise _fault(archive, f"has two members {one_line(repr(twice))}")
 
     def __enter__(self) -> ZipMembers:
         return self
@@ -139,19 +138,30 @@ def _told(archive: Path) -> Iterator[None]:
     """Turn what damage raises into one error that names the archive."""
     try:
         yield
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, OSError) as error:
-        raise _fault(archive, f"cannot be read: {error}") from error
-    except (NotImplementedError, RuntimeError) as error:  # an unknown compression, a password
-        raise _fault(archive, f"cannot be read: {error}") from error
+    except ImpastoError:
+        raise
+    except Exception as error:  # of damage, anything; of a password or an unknown compression, errors of all kinds
+        raise _fault(archive, f"cannot be read: {archive_fault(error, archive)}") from error
+
+
+def archive_fault(error: Exception, archive: Path) -> str:
+    """Why an archive cannot be read, in one short line; what is none shows how it begins, as a web page would."""
+    if "\n" not in str(error) and not isinstance(error, zipfile.BadZipFile):
+        return reason(error)
+    with archive.open("rb") as file:
+        begun = file.read(24)
+    if isinstance(error, zipfile.BadZipFile) and begun.startswith(b"PK"):
+        return reason(error)
+    return f"it is no whole archive, it begins with {begun!r}"  # tarfile would tell a line for each compression
 
 
 def _check_size(archive: Path, name: str, size: int, limit: int) -> None:
     if size > limit:
-        raise _fault(archive, f"has a member {name!r} of {size:,} bytes, which is more than {limit:,}")
+        raise _fault(archive, f"has a member {one_line(repr(name))} of {size:,} bytes, which is more than {limit:,}")
 
 
 def _missing(archive: Path, name: str) -> ImpastoError:
-    return _fault(archive, f"has no member {name!r}")
+    return _fault(archive, f"has no member {one_line(repr(name))}")
 
 
 def _fault(archive: Path, what: str) -> ImpastoError:

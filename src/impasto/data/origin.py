@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from impasto.data.pinned import hold
+from impasto.data.pinned import verify
 from impasto.data.remote import Remote, download
 from impasto.errors import ImpastoError
 from impasto.workspace import main_root
@@ -81,7 +81,8 @@ def obtain(published: Published, path: Path | None = None) -> tuple[Path, Origin
     Args:
         published: the file that is wanted.
         path: a file, relative to the repository's root or absolute; None downloads the published one, which is
-            pinned (see :mod:`impasto.data.pinned`) where no digest of it is known.
+            held against its pin where no digest of it is known. Who finds its content right pins it (see
+            :mod:`impasto.data.pinned`).
 
     Returns:
         (where it is, its identity). A named file that is not the published one is no error: its identity says so.
@@ -93,7 +94,7 @@ def obtain(published: Published, path: Path | None = None) -> tuple[Path, Origin
     file = main_root() / path.expanduser() if path else download(published.remote, main_root() / FOLDER)
     origin = identify(file, published)
     if path is None and origin.published is None:
-        hold(file)
+        verify(file)
     claims = path is None or (published.sha256 and published.sha256 in file.name)
     if claims and origin.published is False:
         expected = f"git blob {published.git_blob}" if published.git_blob else f"sha256 {published.sha256}..."

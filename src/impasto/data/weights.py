@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from impasto.data.origin import Origin
 from impasto.errors import ImpastoError
-from impasto.io import atomic, missing
+from impasto.io import atomic, missing, one_line, reason
 
 Shapes = Mapping[str, torch.Size]
 """The shape of every tensor of a network, by its name."""
 
 _COUNTER = "num_batches_tracked"  # of batch normalisation: nothing to a frozen network, and absent from old files
-_FAULTS = (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, EOFError, OSError)
 
 
 def shapes(network: nn.Module) -> dict[str, torch.Size]:
@@ -46,15 +44,19 @@ def read_weights(path: Path, wanted: Shapes) -> dict[str, Tensor]:
         raise missing(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except _FAULTS as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise _wrong(path, f"cannot be read as weights ({reason})") from error
-    if not isinstance(found, dict) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
+    except Exception as error:  # a damaged file can raise anything
+        raise _wrong(path, f"cannot be read as weights ({reason(error)})") from error
+    if not isinstance(found, dict) or not all(map(is_plain, found.values())):
         raise _wrong(path, "holds no tensors by name")
     found = {str(name): tensor for name, tensor in found.items() if not str(name).endswith(_COUNTER)}
     if fault := _fault(found, wanted):
         raise _wrong(path, fault)
     return {name: found[name].contiguous() for name in wanted}
+
+
+def is_plain(value: object) -> bool:
+    """Whether this is a tensor whose entries lie in memory one beside the other: not sparse, not without any."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
 
 
 def save_weights(path: Path, tensors: Mapping[str, Tensor], origin: Origin) -> None:
@@ -80,8 +82,8 @@ def load_weights(path: Path, wanted: Shapes) -> tuple[dict[str, Tensor], Origin]
         with safe_open(path, "pt") as file:
             origin = Origin(**json.loads((file.metadata() or {})["origin"]))
             found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise _wrong(path, f"is no file of converted weights ({error})") from error
+    except Exception as error:  # as above
+        raise _wrong(path, f"is no file of converted weights ({reason(error)})") from error
     if fault := _fault(found, wanted):
         raise _wrong(path, fault)
     return {name: found[name] for name in wanted}, origin
@@ -92,7 +94,7 @@ def _fault(found: Mapping[str, Tensor], wanted: Shapes) -> str | None:
     if lacking := [name for name in wanted if name not in found]:
         return f"lacks {lacking[0]!r} and {len(lacking) - 1} more of {len(wanted)} tensors"
     if unknown := [name for name in found if name not in wanted]:
-        return f"holds {unknown[0]!r} and {len(unknown) - 1} more tensors that the network does not have"
+        return f"holds {one_line(repr(unknown[0]))} and {len(unknown) - 1} more tensors that the network does not have"
     for name, shape in wanted.items():
         tensor = found[name]
         if tensor.shape != shape or tensor.dtype != torch.float32:

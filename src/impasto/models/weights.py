@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from impasto.data.weights import is_plain
 from impasto.errors import ImpastoError
+from impasto.io import one_line, reason
 
 _REMEDY = "Give model.weights a file of that network, or null to start from random weights."
 
@@ -31,11 +31,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         # said, since timm 1.0.15 would run the code in a pickle by default
         found: dict[str, Tensor] = load_state_dict(str(path), weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError, SafetensorError) as error:
-        raise _unreadable(path, " ".join(str(error).split())[:200] or type(error).__name__) from error
     except (AttributeError, TypeError) as error:
         raise _unreadable(path, "it is no mapping of names to tensors") from error
-    if not all(isinstance(value, Tensor) for value in found.values()):
+    except Exception as error:  # a damaged file can raise anything
+        raise _unreadable(path, reason(error)) from error
+    if not all(isinstance(name, str) and is_plain(value) for name, value in found.items()):
         raise _unreadable(path, "it is no mapping of names to tensors")
     return found
 
@@ -81,7 +81,7 @@ def _fault(name: str, own: dict[str, Tensor], tensors: dict[str, Tensor]) -> str
     if name not in tensors:
         return f"{name} is missing"
     if name not in own:
-        return f"{name} is unknown"
+        return f"{one_line(name)} is unknown"
     stored, wanted = list(tensors[name].shape), list(own[name].shape)
     return None if stored == wanted else f"{name} is {stored}, expected {wanted}"
 

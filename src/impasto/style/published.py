@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from impasto.data.origin import Origin, Published, obtain
+from impasto.data.pinned import pin
 from impasto.data.remote import Remote
 from impasto.data.weights import load_weights, read_weights, save_weights
 from impasto.errors import ImpastoError
@@ -98,7 +99,10 @@ def published_bank(path: Path | None, count: int) -> tuple[StyleBank, Origin]:
         ImpastoError: the copy cannot be had, or holds no features of relu4_1, or fewer than ``count``.
     """
     source, origin = obtain(STYLE_FEATURES, path)
-    return bank_of_features(source, count), origin
+    bank = bank_of_features(source, count)
+    if path is None and origin.published is None:
+        pin(source)
+    return bank, origin
 
 
 def bank_of_features(path: Path, count: int) -> StyleBank:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import IO
 import numpy as np
 
 from impasto.data.images import Images
+from impasto.data.members import archive_fault
 from impasto.errors import ImpastoError
-from impasto.io import atomic, read_npy
+from impasto.io import atomic, one_line, read_npy, reason
 from impasto.progress import track
 
 _CHUNK = 4096  # images in memory at once
@@ -41,21 +42,34 @@ def convert_npz(npz: Path, like: Images, folder: Path, count: int | None = None,
     size, file = like.pixels.shape[-1], folder / "images.npy"
     try:
         with zipfile.ZipFile(npz) as archive:
+            _check_shapes(archive, npz, size, count)
             labels = _labels(archive, npz, len(like.classes))
-            _check_counts(labels, like.classes, npz, count, even)
-            with _member(archive, "image", npz) as (stream, header):
-                _check_images(header, size, len(labels), npz)
-                with atomic(file) as part, part.open("wb") as target:
-                    _copy(stream, target, len(labels), size)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise _fault(npz, f"cannot be read: {error}", "Name a whole npz file; fetch it again.") from error
+            _check_counts(labels, like.classes, npz, even)
+            with _member(archive, "image", npz) as (stream, _), atomic(file) as part, part.open("wb") as target:
+                _copy(stream, target, len(labels), size)
+    except ImpastoError:
+        raise
+    except Exception as error:  # of damage, anything
+        remedy = "Name a whole npz file, or delete it to have it fetched again."
+        raise _fault(npz, f"cannot be read: {archive_fault(error, npz)}", remedy) from error
     Images(read_npy(file), labels, like.classes, f"npz file {npz.name}").describe(folder)
+
+
+def _check_shapes(archive: zipfile.ZipFile, npz: Path, size: int, count: int | None) -> None:
+    """Compare what the headers say before anything is read for it: a small file can unpack to any length."""
+    with _member(archive, "image", npz) as (_, header):
+        _check_images(header, size, npz)
+    with _member(archive, "label", npz) as (_, (shape, _, dtype)):
+        if len(shape) != 1 or dtype.kind not in "iu":
+            raise _fault(npz, f"label is {_kind(dtype, shape)}, not integers [N]")
+    if count is not None and shape[0] != count:
+        raise _fault(npz, f"has {shape[0]:,} images, expected {count:,}", "Fetch it again.")
+    if header[0][0] != shape[0]:
+        raise _fault(npz, f"has {header[0][0]} images, but {shape[0]} labels")
 
 
 def _labels(archive: zipfile.ZipFile, npz: Path, classes: int) -> np.ndarray:
     with _member(archive, "label", npz) as (stream, (shape, _, dtype)):
-        if len(shape) != 1 or dtype.kind not in "iu":
-            raise _fault(npz, f"label is {dtype} {list(shape)}, not integers [N]")
         labels = np.frombuffer(_read(stream, shape[0] * dtype.itemsize), dtype).astype(np.int64)
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         fault = f"has labels from {labels.min()} to {labels.max()}, but the dataset has {classes} classes"
@@ -63,11 +77,9 @@ def _labels(archive: zipfile.ZipFile, npz: Path, classes: int) -> np.ndarray:
     return labels
 
 
-def _check_counts(labels: np.ndarray, classes: tuple[str, ...], npz: Path, count: int | None, even: bool) -> None:
+def _check_counts(labels: np.ndarray, classes: tuple[str, ...], npz: Path, even: bool) -> None:
     """A class without images shows labels of another dataset with fewer classes, or half a file."""
     found, remedy = np.bincount(labels, minlength=len(classes)), "Give the synthetic images of this dataset."
-    if count is not None and len(labels) != count:
-        raise _fault(npz, f"has {len(labels):,} images, expected {count:,}", "Fetch it again.")
     if not found.all():
         label = int(np.flatnonzero(found == 0)[0])
         raise _fault(npz, f"has no image of class {classes[label]!r} (label {label})", remedy)
@@ -77,15 +89,17 @@ def _check_counts(labels: np.ndarray, classes: tuple[str, ...], npz: Path, count
         raise _fault(npz, fault, remedy)
 
 
-def _check_images(header: Header, size: int, count: int, npz: Path) -> None:
+def _check_images(header: Header, size: int, npz: Path) -> None:
     shape, fortran, dtype = header
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or fortran:
-        raise _fault(npz, f"image is {dtype} {list(shape)}, not uint8 [N, H, W, 3] in C order")
+        raise _fault(npz, f"image is {_kind(dtype, shape)}, not uint8 [N, H, W, 3] in C order")
     if shape[1:3] != (size, size):
         fault = f"has images of {shape[1]} x {shape[2]} px, the dataset of {size} px"
         raise _fault(npz, fault, "Set dataset.size to that of the synthetic images, or give others.")
-    if shape[0] != count:
-        raise _fault(npz, f"has {shape[0]} images, but {count} labels")
+
+
+def _kind(dtype: np.dtype, shape: tuple[int, ...]) -> str:
+    return one_line(f"{dtype} {list(shape)}")
 
 
 def _copy(stream: IO[bytes], target: IO[bytes], count: int, size: int) -> None:
@@ -104,14 +118,20 @@ def _member(archive: zipfile.ZipFile, name: str, npz: Path) -> Iterator[tuple[IO
     """A member of the archive, open after its header, and the header."""
     if f"{name}.npy" not in archive.namelist():
         keys = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist())) or "none"
-        raise _fault(npz, f"has no key {name!r} (it has: {keys})")
-    with archive.open(f"{name}.npy") as stream:
+        raise _fault(npz, f"has no key {name!r} (it has: {one_line(keys)})")
+    entry = archive.getinfo(f"{name}.npy")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # the others unpack without a bound
+        raise _fault(npz, f"cannot be read: {name} is packed as numpy packs nothing")
+    with archive.open(entry) as stream:
         try:
             version = np.lib.format.read_magic(stream)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             header = read(stream)
-        except ValueError as error:
-            raise _fault(npz, f"{name} is no array: {error}") from error
+        except Exception as error:  # a damaged header can raise anything: it is a Python expression
+            raise _fault(npz, f"{name} is no array: {reason(error)}") from error
+        told = header[2].itemsize * math.prod(header[0])
+        if entry.file_size - stream.tell() != told and not header[2].hasobject:
+            raise _fault(npz, f"cannot be read: {name} has not the length that its header tells")
         yield stream, header
 
 

@@ -1,7 +1,7 @@
 """The published pools: a million images each, drawn from EDM (Karras et al. 2022) and selected by Wang et al. 2023.
 
 Z. Wang et al., "Better Diffusion Models Further Improve Adversarial Training", ICML 2023; Siedel et al. train on the
-same files (section 4). No checksums are published: a file is pinned when it first comes.
+same files (section 4). No checksums are published: a file is pinned when it has first been converted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from impasto.data.images import Images
-from impasto.data.pinned import hold
+from impasto.data.pinned import pin, verify
 from impasto.data.remote import Remote, download
 from impasto.data.sources.official import FOLDER
 from impasto.synthetic.npz import convert_npz
@@ -59,7 +59,9 @@ def convert_pool(root: str, like: Images, folder: Path, to: Path = FOLDER) -> No
     """
     pool = PUBLISHED.get(root)
     if pool is None:
-        return convert_npz(main_root() / Path(root).expanduser(), like, folder)
+        convert_npz(main_root() / Path(root).expanduser(), like, folder)
+        return
     file = download(pool.remote, main_root() / to)
-    hold(file)
-    return convert_npz(file, like, folder, pool.count, pool.even)
+    verify(file)
+    convert_npz(file, like, folder, pool.count, pool.even)
+    pin(file)

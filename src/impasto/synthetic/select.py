@@ -87,6 +87,9 @@ def select(
 ) -> Selection:  # fmt: skip
     """Choose a quota of each class from its best share: at random without replacement, and in part by coverage.
 
+    Where all classes together are to give the whole pool, all rows are chosen, whatever the quota of each; the
+    manifest then holds the quotas as ``quota_not_kept``.
+
     Args:
         labels: int64 [P], of the pool.
         scores: float32 [P], or None to choose from all.
@@ -101,7 +104,9 @@ def select(
     Raises:
         ImpastoError: names the first class of which the pool holds too few images.
     """
-    chosen, covered = [], {}
+    chosen, covered, wanted = [], {}, quota
+    if keep == 1 and quota.sum() == len(labels):  # the whole pool, however uneven
+        quota = np.bincount(labels, minlength=len(classes))
     for label, name in enumerate(classes):
         rows = np.flatnonzero(labels == label)
         allowed = rows if scores is None or keep == 1 else _best(rows, scores[rows], keep)
@@ -116,6 +121,8 @@ def select(
     picked = np.sort(np.concatenate(chosen))
     found = np.empty(0, np.float32) if scores is None else scores[picked]
     manifest = _manifest(labels, scores, picked, classes)
+    if not np.array_equal(quota, wanted):
+        manifest["quota_not_kept"] = dict(zip(classes, wanted.tolist(), strict=True))
     return Selection(picked, found, manifest | ({"coverage": covered} if coverage > 0 else {}))
 
 

@@ -234,7 +234,7 @@ def test_the_published_values(name: str) -> None:
     from torchvision import datasets
 
     ours, theirs = {"cifar10": (CIFAR10, datasets.CIFAR10), "cifar100": (CIFAR100, datasets.CIFAR100)}[name]
-    assert ours.archive.urls == (theirs.url,) and ours.archive.md5 == theirs.tgz_md5
+    assert ours.archive.urls[0] == theirs.url and ours.archive.md5 == theirs.tgz_md5
     assert ours.archive.name == theirs.filename and ours.folder == theirs.base_folder
     assert list(ours.train) == [file for file, _ in theirs.train_list]
     assert [ours.test] == [file for file, _ in theirs.test_list]

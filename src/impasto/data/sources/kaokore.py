@@ -21,7 +21,7 @@ from impasto.data.collection import collect
 from impasto.data.decode import UNREADABLE
 from impasto.data.grouped import components, grouped
 from impasto.data.images import Images
-from impasto.data.pinned import hold
+from impasto.data.pinned import pin, verify
 from impasto.data.remote import Remote, download
 from impasto.data.sources.folder import read_images
 from impasto.data.sources.kaokore_lists import (
@@ -103,9 +103,11 @@ def read(published: Kaokore, dataset: Dataset) -> tuple[Images, Images]:
 def _downloaded(published: Kaokore) -> _Shelf:
     place = main_root() / FOLDER / "kaokore" / f"v{published.version}"
     for name in (LABELS, URLS, TAGS):
-        hold(download(Remote(name, tuple(f"{address}/{name}" for address in published.addresses)), place))
+        verify(download(Remote(name, tuple(f"{address}/{name}" for address in published.addresses)), place))
     rows, urls = read_labels(place / LABELS), read_urls(place / URLS, published)
     require_counts(rows, published, place / LABELS)
+    for name in (LABELS, URLS, TAGS):  # they have been found to be what they should be
+        pin(place / name)
     wanted = {row.name: url_of(row, urls, place / URLS) for row in rows}
     collect({name: url for name, url in wanted.items() if url}, place / IMAGES, _fault)
     return _kept(_Shelf(place, rows, [name for name, url in wanted.items() if not url], urls))
