@@ -189,7 +189,7 @@ def copy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_file_of_pretrained_weights_is_kept_with_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """DVC does not watch it, so the model says which one it was; a model without one says nothing."""
     assert "weights_sha256" not in read_json(Path("models/base/0/model.json"))
-    leaves = {leaf: None for leaf in Model.model_fields if leaf != "name"}
+    leaves = {leaf: None for leaf in Model.model_fields if leaf != "name"} | {"normalise": True}
     model = {"name": "timm", "timm": "test_vit", "weights": "~/vit.safetensors"}
     monkeypatch.setenv("HOME", str(Path.cwd()))
     config = Model.model_validate(leaves | model | {"weights": None})
