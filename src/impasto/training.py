@@ -69,18 +69,12 @@ def fit(
     loop = Loop(model, feed, phases, train, purpose, selection)
     measured = partial(measure, model, validation, train, feed.device, balanced=loop.balanced)
     history = loop.restore(resume.load())
-    if loop.best and not loop.best.scores and phases:
-        loop.best.see(model, measured())
-    place = loop.place(len(history))
     for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
+        place = loop.place(len(history))
         if place == len(loop.schedule):  # some phase has ended early
             break
-        row, found = loop.run(epoch, place), measured()
-        history.append(row | _named(found))
-        if loop.best:
-            loop.best.see(model, found)
-        place = loop.place(len(history))
-        last = place == len(loop.schedule)
+        history.append(_epoch(loop, epoch, place, measured))
+        last = loop.place(len(history)) == len(loop.schedule)
         if not last or not (loop.average.count or loop.best):
             on_epoch(epoch, history[-1])
         if first() and (resume.due() or last):
@@ -89,6 +83,16 @@ def fit(
     if history:
         _end(loop, history, measured, on_epoch)
     return history
+
+
+def _epoch(loop: Loop, epoch: int, place: int, measured: Callable[[], Row]) -> Row:
+    """Run one epoch of the schedule; its row, with what the validation images say of the model after it."""
+    if loop.best and not loop.best.scores:  # training may make nothing better
+        loop.best.see(loop.model, measured())
+    row, found = loop.run(epoch, place), measured()
+    if loop.best:
+        loop.best.see(loop.model, found)
+    return row | _named(found)
 
 
 def _end(loop: Loop, history: list[Row], measured: Callable[[], Row], on_epoch: Callable[[int, Row], None]) -> None:

@@ -36,10 +36,11 @@ def call(stage: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     """A working folder with parameters and 2 x 120 pictures."""
     root = tmp_path_factory.mktemp("stages")
     furnish(root, SMALL)
+    shutil.copy(template, root / "mlflow.db")
     return root
 
 
@@ -92,7 +93,7 @@ def test_an_npz_pool_is_held_against_the_classes(
     monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)
     (tmp_path / "src").symlink_to(home / "src")
     shutil.copytree(home / "data", tmp_path / "data")
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
         shutil.copy(home / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -178,7 +179,7 @@ def copy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).symlink_to(home / name)
     for folder in ("data", "models"):
         shutil.copytree(home / folder, tmp_path / folder)
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
         shutil.copy(home / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
