@@ -13,7 +13,9 @@ class Explain(Section):
     """How many images are shown, and how maps of originals and of stylised twins are compared."""
 
     key: ClassVar[str] = "explain"
-    ranked: int = Field(ge=1, le=50, description="easiest and hardest test images listed and shown for each class")
+    ranked: int = Field(
+        ge=1, description="easiest and hardest test images listed for each class; 8 of each at most are shown"
+    )
     shown: int = Field(ge=1, le=20, description="test images, drawn by the seed, whose maps are shown")
     overlap: int = Field(
         ge=2, description="test images, drawn by the seed, whose maps are compared with those of stylised twins"

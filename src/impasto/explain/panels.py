@@ -16,9 +16,11 @@ from impasto.explain.twins import Twins
 Row = tuple[str, list[Panel], list[Panel]]
 
 
-def ranked_rows(listed: Iterable[Ranked], answers: Answers, test: Images, classes: Sequence[int]) -> list[Row]:
-    """For each of the classes its name, its easy and its hard images."""
-    every = list(listed)
+def ranked_rows(
+    listed: Iterable[Ranked], answers: Answers, test: Images, classes: Sequence[int], most: int
+) -> list[Row]:
+    """For each of the classes its name, its easy and its hard images, the first ``most`` of each."""
+    every = [one for one in listed if one.rank <= most]
 
     def of(label: int, kind: str) -> list[Panel]:
         return [_ranked(one.row, answers, test) for one in every if (one.label, one.kind) == (label, kind)]

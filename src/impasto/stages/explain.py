@@ -24,7 +24,7 @@ from impasto.runtime import device
 from impasto.stages.command import PARAMS, In, Out, Params, Stage, command, run, stage
 from impasto.style.stylize import load_painter
 
-CLASSES = 10  # of more, so many of the worst are shown
+CLASSES, EACH = 10, 8  # in the picture at most: of more classes the worst, of each the easiest and hardest images
 
 
 @command
@@ -46,8 +46,9 @@ def explain(
         answers = answer(model, test, device())
         listed = ranked(answers, test.labels, config.ranked)
         write_csv(out / "easy_hard.csv", RANKED, ranked_table(listed, answers, test.classes))
-        shown = ranked_rows(listed, answers, test, worst(answers, test.labels, CLASSES))
-        write(easy_hard, ranked_sheet(shown, config.ranked))
+        most = min(config.ranked, EACH)
+        shown = ranked_rows(listed, answers, test, worst(answers, test.labels, CLASSES), most)
+        write(easy_hard, ranked_sheet(shown, most))
         twins = _twins(this, test)
         labels = torch.from_numpy(test.labels[twins.rows]).to(device())
         found = look(model, twins.originals, labels), look(model, twins.painted, labels)
