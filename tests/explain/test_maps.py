@@ -50,6 +50,7 @@ def test_a_mean_is_one_everywhere_and_gates_are_gates(estimator: str) -> None:
         assert 0 < found.min() < found.max() < 1
 
 
-def test_without_an_attention_head_grad_cam_alone_and_of_tokens_nothing() -> None:
+def test_without_an_attention_head_grad_cam_alone_and_of_some_networks_nothing() -> None:
     assert list(look(model().eval(), *images())) == ["grad_cam"]
-    assert look(model(name="timm", timm="test_vit").eval(), *images()) == {}
+    assert look(model(name="timm", timm="test_vit").eval(), *images())["grad_cam"].shape == (5, 10, 10)
+    assert look(model(name="timm", timm="test_vit_relpos").eval(), *images()) == {}

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from timm.models.vgg import VGG
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from impasto.models.from_timm import Network
 from impasto.models.grad_cam import grad_cam, halved
 from impasto.models.tapped import Tapped
 from tiny import model
@@ -27,6 +30,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "timm, in place": {"name": "timm", "timm": "test_nfnet"},
     "wrn, attention": HEAD | {"taps": [2, 4, 8]},
     "timm, attention": HEAD | {"name": "timm", "timm": "test_resnet", "taps": [4, 8]},
+    "tokens": {"name": "timm", "timm": "test_vit"},
     "tokens, attention": HEAD | {"name": "timm", "timm": "test_vit", "taps": [16]},
 }
 EVERY = POOLED | OTHERS
@@ -83,6 +87,11 @@ def test_gradients_of_a_whole_pass_give_the_same(name: str) -> None:
         )
         logits = made(images())
         hook.remove()
+    elif name == "tokens":
+        norm = made.get_submodule("timm.network.blocks")[-1].norm1
+        hook = norm.register_forward_hook(lambda _, __, out: keep(out))
+        logits = made(images())
+        hook.remove()
     elif "timm" in EVERY[name]:
         inner = made[-1].network  # type: ignore[index]
         shown = made[:-1](images())  # type: ignore[index]
@@ -96,6 +105,8 @@ def test_gradients_of_a_whole_pass_give_the_same(name: str) -> None:
     logits[torch.arange(3), labels()].sum().backward()
     (features,) = caught
     gradient, features = features.grad, features.detach()
+    if name == "tokens":  # the class token, then ten rows of ten patches
+        gradient, features = (tensor[:, 1:].mT.unflatten(2, (10, 10)) for tensor in (gradient, features))
     if "last" in name:
         gradient, features = gradient.permute(0, 3, 1, 2), features.permute(0, 3, 1, 2)
     wanted = torch.zeros(3, *features.shape[2:])
@@ -149,7 +160,8 @@ def test_another_class_has_another_map() -> None:
 
 def test_a_head_of_convolutions() -> None:
     """VGG's, as timm has it: its gradients differ from place to place, so that only their mean is a weight."""
-    made, image = network({"name": "timm", "timm": "vgg11"}), images(1)
+    small = VGG(cfg=[8, "M", 8, "M", 8, "M"], num_classes=CLASSES).eval()
+    made, image = nn.Sequential(Network(small, ["head.fc"])), images(1)
     with torch.no_grad():
         halves = halved(made, image)
         assert halves is not None
@@ -163,5 +175,20 @@ def test_a_head_of_convolutions() -> None:
     torch.testing.assert_close(found[0], wanted.relu(), rtol=1e-3, atol=1e-7)
 
 
-def test_a_network_of_tokens_has_none() -> None:
-    assert grad_cam(network({"name": "timm", "timm": "test_vit"}), images(), labels()) is None
+@pytest.mark.parametrize("tokens", [{"class_token": False}, {"reg_tokens": 3}])
+def test_tokens_beside_the_patches(tokens: dict[str, Any]) -> None:
+    """None, or several: the map has the patches alone, and what is computed is still the network."""
+    sizes = {"img_size": 32, "patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 2, "num_classes": CLASSES}
+    vit = VisionTransformer(**sizes, global_pool="avg", **tokens).eval()
+    made, image = nn.Sequential(Network(vit, ["head"])), images(2)[:, :, :32, :32]
+    with torch.no_grad():
+        halves = halved(made, image)
+        assert halves is not None and halves.features.shape == (2, 4, 4, 24)
+        torch.testing.assert_close(halves.rest(halves.features), made(image))
+    found = grad_cam(made, image, labels(2))
+    assert found is not None and found.shape == (2, 4, 4)
+
+
+@pytest.mark.parametrize("name", ["test_vit_relpos", "mixer_s32_224"])
+def test_another_network_of_tokens_has_none(name: str) -> None:
+    assert grad_cam(network({"name": "timm", "timm": name}), images(), labels()) is None

@@ -214,7 +214,7 @@ def test_without_maps_the_page_says_why(default: Report, copy: SimpleNamespace) 
     without = {**read_record(copy.overlap), "maps": {}}
     write_record(copy.overlap, without)
     text = again(copy).text
-    assert "Grad-CAM is not for it" in text and "IoU" not in text and "IoU" in default[1].text
+    assert "nothing is laid over its images" in text and "IoU" not in text and "IoU" in default[1].text
     maps = read_record(default[0].overlap)["maps"]
     write_record(copy.overlap, {**without, "maps": {"grad_cam": maps["grad_cam"]}})
     assert "The network has no attention head." in again(copy).text

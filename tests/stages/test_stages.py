@@ -232,9 +232,9 @@ def test_the_file_of_pretrained_weights_is_kept_with_the_model(monkeypatch: pyte
 
 @pytest.mark.usefixtures("copy")
 def test_a_network_without_maps_is_explained_without_them() -> None:
-    """A plain vision transformer: easy and hard images, no overlap, and a picture of images and twins alone."""
+    """Tokens that Grad-CAM does not know: easy and hard images, no overlap, a picture of images and twins alone."""
     leaves = {leaf: None for leaf in Model.model_fields if leaf != "name"} | {"normalise": True}
-    config = Model.model_validate(leaves | {"name": "timm", "timm": "test_vit"})
+    config = Model.model_validate(leaves | {"name": "timm", "timm": "test_vit_relpos"})
     for seed in (0, 1):
         made = build(config, 2, [0.5] * 3, [0.5] * 3, seed)
         save_model(Path(f"models/tuned/{seed}"), made, config, ("disc", "square"))

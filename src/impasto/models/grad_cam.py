@@ -7,6 +7,9 @@ With A the last map before positions are pooled, [channels, h, w], and y the log
 A network whose head is the mean over positions and a linear layer w has weight_c = w_c / (h w): the map is the class
 activation map of Zhou et al. (CVPR 2016), cut off at 0 and divided by the number of positions.
 
+A vision transformer has no such map: its class token alone is pooled. There A are the patches' tokens that enter the
+last attention, normalised, which is the last place where they act on it.
+
 The network is run up to A without gradients and from there on with them. So no hook is needed, nothing is added to the
 gradients of its parameters, and the map of an image does not depend on the others of its batch.
 """
@@ -48,7 +51,7 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor | None
 
     Returns:
         float32 [N, h, w], at least 0, of the size of the last map; all 0 where nothing speaks for the class. None for
-        a network that has no map of positions before its head, such as a vision transformer.
+        a network of tokens that is no plain vision transformer.
     """
     with torch.no_grad():
         halves = halved(model, images)
@@ -82,6 +85,10 @@ def halved(model: nn.Module, images: Tensor) -> Halves | None:
 
 def _of_timm(network: Any, images: Tensor) -> Halves | None:
     """Timm divides its networks itself, before the pooling; some have maps with the channels last."""
+    from timm.models.vision_transformer import Block, VisionTransformer
+
+    if type(network) is VisionTransformer and type(network.blocks[-1]) is Block and len(network.blocks) > 1:
+        return _of_tokens(network, images)
     if not hasattr(network, "forward_head"):
         return None
     features = network.forward_features(images)
@@ -89,3 +96,22 @@ def _of_timm(network: Any, images: Tensor) -> Halves | None:
         return None
     channel = 3 if getattr(network, "output_fmt", "NCHW") == "NHWC" else 1
     return Halves(features, channel, network.forward_head)
+
+
+def _of_tokens(network: Any, images: Tensor) -> Halves:
+    """A vision transformer in the middle of its last block: patches as a map, beside the class token and its like."""
+    last = network.blocks[-1]
+    before = {"indices": [len(network.blocks) - 2], "output_fmt": "NLC", "intermediates_only": True}
+    (found,) = network.forward_intermediates(images, return_prefix_tokens=True, **before)
+    patches, others = found if isinstance(found, tuple) else (found, found[:, :0])
+    tokens = torch.cat((others, patches), 1)
+    normed, first = last.norm1(tokens), others.shape[1]
+
+    def rest(features: Tensor) -> Tensor:
+        seen = torch.cat((normed[:, :first], features.flatten(1, 2)), 1)
+        x = tokens + last.drop_path1(last.ls1(last.attn(seen)))
+        x = x + last.drop_path2(last.ls2(last.mlp(last.norm2(x))))
+        logits: Tensor = network.forward_head(network.norm(x))
+        return logits
+
+    return Halves(normed[:, first:].unflatten(1, network.patch_embed.grid_size), 3, rest)
