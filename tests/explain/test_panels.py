@@ -37,7 +37,7 @@ def test_of_a_hundred_classes_ten_are_shown_and_of_these_the_images_of_the_list(
                 right = given.label[row] == label
                 assert np.array_equal(panel.pixels.transpose(2, 0, 1), PIXELS[row])
                 assert panel.words.startswith(f"{100 / (1 + np.exp(-given.odds[row])):.1f} %")
-                assert panel.words.endswith("→ class 0") is not right and panel.colour == (RIGHT if right else WRONG)
+                assert panel.words.endswith("\n→ class 0") is not right and panel.colour == (RIGHT if right else WRONG)
 
 
 def test_an_image_its_twin_and_what_is_told_of_their_maps() -> None:

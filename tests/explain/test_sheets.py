@@ -83,5 +83,5 @@ def test_names_are_text() -> None:
     """Dollars are no formula, long names are cut, and underscores stay."""
     rows = [("$x_1$ ^ {", [Panel(plain(*RED), "12 % → $\\alpha")], [])]
     assert place(pixels(ranked_sheet(rows, 1)), RED)[2]
-    assert short("a" * 30) == "a" * 15 + "…" and short("a_b") == "a_b"
+    assert short("a" * 30) == "a" * 15 + "…" and short("a" * 11, 10) == "a" * 9 + "…" and short("a_b") == "a_b"
     assert heading("attention_16") == "attention,\nstride 16" and heading("grad_cam") == "Grad-CAM"

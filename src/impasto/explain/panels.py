@@ -10,7 +10,7 @@ from impasto.data.images import Images
 from impasto.explain.confidence import KINDS, Answers, Ranked
 from impasto.explain.maps import GRAD_CAM, Maps
 from impasto.explain.overlap import Compared
-from impasto.explain.sheets import RIGHT, WRONG, Looked, Panel, short
+from impasto.explain.sheets import ALONE, RIGHT, WRONG, Looked, Panel, short
 from impasto.explain.twins import Twins
 
 Row = tuple[str, list[Panel], list[Panel]]
@@ -72,7 +72,7 @@ def _ranked(row: int, answers: Answers, test: Images) -> Panel:
     """An image, how sure the classifier is of its class, and the class that it sees instead."""
     label = answers.label[row]
     right = label == test.labels[row]
-    words = f"{100 * answers.truth[row]:.1f} %" + ("" if right else f" → {short(test.classes[label])}")
+    words = f"{100 * answers.truth[row]:.1f} %" + ("" if right else f"\n→ {short(test.classes[label], ALONE)}")
     return Panel(np.array(test.pixels[row]).transpose(1, 2, 0), words, RIGHT if right else WRONG)
 
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIDE, STEP, BELOW = 0.9, 0.96, 0.16  # inches: of a panel, from one to the next, of the words below it
+SIDE, STEP, BELOW = 0.9, 0.96, 0.14  # inches: of a panel, from one to the next, of a line of words below it
 EDGE, HEAD, FOOT = 0.1, 0.38, 0.45  # inches
 DPI = 120  # a panel has as many pixels at any size of the images
 LETTERS = 6.5  # points
-LONGEST = 16  # letters of a class's name
+LONGEST, ALONE, BESIDE = 16, 14, 10  # letters of a class's name: at the left, on a line of its own, beside a number
 PAPER, INK, MUTED, RIGHT, WRONG = "#fffdf9", "#26231f", "#6f685e", "#2f7d4f", "#b8482e"
 
 
@@ -75,9 +75,9 @@ def heading(name: str) -> str:
     return "Grad-CAM" if name == GRAD_CAM else name.replace("attention_", "attention,\nstride ")
 
 
-def short(name: str) -> str:
-    """A class's name, cut where it is too long for a label."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+def short(name: str, letters: int = LONGEST) -> str:
+    """A class's name, cut where it is too long for its place."""
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def write(path: Path, png: bytes) -> None:
@@ -88,7 +88,7 @@ def write(path: Path, png: bytes) -> None:
 
 def _looked(one: Looked) -> list[Panel]:
     right = one.answer == one.truth
-    verdict = f"{'✓' if right else '✗'} {short(one.answer)}  {100 * one.confidence:.0f} %"
+    verdict = f"{'✓' if right else '✗'} {short(one.answer, BESIDE)}  {100 * one.confidence:.0f} %"
     image = Panel(one.pixels.transpose(1, 2, 0), verdict, RIGHT if right else WRONG)
     return [image, *(Panel(overlay(one.pixels, found), one.words[name]) for name, found in one.maps.items())]
 
@@ -110,15 +110,16 @@ def _sheet(titles: list[str], grid: list[list[Panel | None]], names: list[str], 
     edges = np.cumsum(
         [EDGE + (0.08 * longest + 0.05 if longest else 0), *(STEP if there else 0.25 * STEP for there in used)]
     )
-    foot = FOOT if scale else EDGE
-    wide, high = float(edges[-1]) + EDGE, HEAD + len(grid) * (STEP + BELOW) + foot
+    lines = 1 + max(panel.words.count("\n") for row in grid for panel in row if panel)
+    down, foot = STEP + lines * BELOW, FOOT if scale else EDGE
+    wide, high = float(edges[-1]) + EDGE, HEAD + len(grid) * down + foot
     with style.context(["default", {"font.family": "DejaVu Sans", "font.size": LETTERS, "text.color": INK}]):
         figure = Figure(figsize=(wide, high), facecolor=PAPER)
         axes = figure.add_axes((0, 0, 1, 1), frameon=False)
         for left, title in zip(edges, titles, strict=False):
             axes.text(left, high - HEAD + 0.05, title, weight="bold", va="bottom")
         for y, (name, row) in enumerate(zip(names, grid, strict=True)):
-            top = high - HEAD - y * (STEP + BELOW)
+            top = high - HEAD - y * down
             axes.text(EDGE, top - STEP / 2, name, va="center", weight="bold", parse_math=False)
             for left, panel in zip(edges, row, strict=False):
                 if panel:
