@@ -1,4 +1,4 @@
-"""What several processes compute in the tests: each calls `python -m ranked FOLDER` and writes a file there."""
+"""What several processes compute in the tests: `python -m ranked FOLDER` starts them, and each writes a file there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,33 +29,31 @@ RUNS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     "one left": (33, {"averaging": {"start": 0.5}}, {"trivial": True}),
     "mixed": (37, {"optimizer": "adamw", "learning_rate": 0.01}, {"mixup": 0.4, "cutmix": 0.4, **NOISES}),
     "views": (48, {"consistency": 12.0}, {"augmix": "all", "mixup": 0.5, "crop": 2}),
+    "dropout": (33, {"epochs": 1, "averaging": {"start": 1e-9}}, {}),
+    "feature noise siedel": (21, {"epochs": 1}, {"feature_noise": "siedel", "mixup": 0.5, "cutmix": 0.5}),
+    "noisymix with views": (33, {"epochs": 1, "consistency": 12.0}, {"feature_noise": "noisymix", "mixup": 1.0}),
 }
+#: The section ``model`` of a run, where it is not the smallest network's.
+ATTENTION = {"attention": "tanh_additive", "taps": [2, 4], "projection": None, "head_dropout": 0.4}
+NETWORKS: dict[str, dict[str, Any]] = {"dropout": {"dropout": 0.3, **ATTENTION}}
 
 
 def together(count: int, folder: Path) -> list[Any]:
-    """What each of so many processes has found, called as torchrun would call them: it takes seconds itself."""
+    """What each of so many processes has found, with the variables that torchrun would set: it takes seconds itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "DVC_ROOT": str(folder), "MASTER_ADDR": "127.0.0.1"}
     own |= {"MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "ranked", str(folder)],
-            env=os.environ | own | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    said = [process.communicate()[1] for process in running]
-    assert [process.returncode for process in running] == [0] * count, said
+    command = [sys.executable, "-m", "ranked", str(folder)]
+    done = subprocess.run(command, env=os.environ | own, stderr=subprocess.PIPE, text=True, check=False)
+    assert not done.returncode, done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
-def exact() -> nn.Module:
+def exact(**changes: Any) -> nn.Module:
     """A network that computes in float64 what float32 images become when normalised."""
-    network = model().double()
+    network = model(**changes).double()
     network.normalise.float().register_forward_hook(lambda _module, _given, found: found.double())
     return network
 
@@ -63,7 +62,7 @@ def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str,
     """A few epochs in float64: rows, weights and statistics, and the paintings of one epoch more."""
     n, changes, augmented = RUNS[name]
     config = train(**{"epochs": 2, "clip": 0.5, **changes})
-    network = exact()
+    network = exact(**NETWORKS.get(name, {}))
     found = feed(n=n, refresh=0.4, file=folder / name / "paintings.npy", augmented=augment(**augmented), seed=3)
     found.views = 3 if config.consistency else 1
     resume = Resume(name, folder.name)
@@ -136,7 +135,19 @@ def everything(folder: Path) -> dict[str, Any]:
     return found
 
 
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
+def process(rank: int, folder: Path) -> None:
+    """One of the processes, which the imports of the first one spare its own."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     with ranks.joined():
-        torch.save(everything(place), place / f"{ranks.index()}.pt")
+        torch.save(everything(folder), folder / f"{ranks.index()}.pt")
+
+
+if __name__ == "__main__":
+    started = get_context("fork")
+    numbers = range(int(os.environ["WORLD_SIZE"]))
+    running = [started.Process(target=process, args=(number, Path(sys.argv[1]))) for number in numbers]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    sys.exit(any(each.exitcode for each in running))
