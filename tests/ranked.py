@@ -15,10 +15,12 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from impasto import ranks
+from impasto.augment import feature_noise
 from impasto.checkpoint import Resume
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
-from impasto.training import Loop, fit
+from impasto.rng import generator
+from impasto.training import Loop, fit, seeded
 from impasto.validation import measure
 from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
 
@@ -123,6 +125,32 @@ def gradient(count: int) -> list[Tensor]:
     return [p.grad for p in network.parameters() if p.grad is not None]
 
 
+def inside(processes: int) -> list[Tensor]:
+    """The gradient of three parts with dropout, mixing and noise inside; one process shows the parts of many."""
+    config, phase = train(batch=48, accumulate=3, clip=1e9), Phase(1, lambda _: 1e-30, batch_norm="frozen")
+    found = feed(augmented=augment(feature_noise="noisymix", mixup=1.0), batch=48, seed=3)
+    network = exact(dropout=0.3)
+    loop = Loop(network, found, [phase], config, "test")
+    loop.open(phase)
+    order = torch.arange(48)
+    if ranks.count() == 1:  # image p + 3 k is the k-th of those that the processes compute as their part p
+        order = torch.stack([order[order // processes % 3 == part] for part in range(3)], 1).flatten()
+    plan, given = found.epoch(0)
+    for images, labels in given:
+        with seeded(found, "test"):
+            loop.step(images[order[: len(images)]], labels[order], plan.synthetic[order], 0, 0)
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+def depths(name: str) -> list[int]:
+    """Where each batch of a run's first epoch has its noise."""
+    n, _, augmented = RUNS[name]
+    kind = augmented["feature_noise"]
+    count, varied = {"siedel": 3, "noisymix": 4}[kind], kind == "siedel"
+    sources = [generator(3, "feature-noise", 0, batch) for batch in range(-(-n // 16))]
+    return [feature_noise.draw(depths=count, varied=varied, generator=source).depth for source in sources]
+
+
 def everything(folder: Path) -> dict[str, Any]:
     """All that the tests compare with one process."""
     frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(1, lambda e: 0.02, open=3)]
@@ -130,6 +158,7 @@ def everything(folder: Path) -> dict[str, Any]:
     found["run plain, frozen"] = run("plain", folder / "frozen", frozen)
     found["statistics"] = {n: statistics(*batch) for n, batch in batches().items()}
     found["gradient"] = {count: gradient(count) for count in (1, 3)}
+    found["inside"] = {count: inside(count) for count in ((2, 4) if ranks.count() == 1 else [ranks.count()])}
     found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10)
     found["told"] = ranks.told({"from": ranks.index()})
     return found
