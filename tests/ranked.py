@@ -1,4 +1,4 @@
-"""What several processes compute in the tests: each calls `python -m ranked FOLDER` and writes a file there."""
+"""What several processes compute in the tests: `python -m ranked FOLDER` starts them, and each writes a file there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
 from impasto import ranks
+from impasto.augment import feature_noise
 from impasto.checkpoint import Resume
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
-from impasto.training import Loop, fit
+from impasto.rng import generator
+from impasto.training import Loop, fit, seeded
 from impasto.validation import measure
 from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
 
@@ -28,33 +31,31 @@ RUNS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     "one left": (33, {"averaging": {"start": 0.5}}, {"trivial": True}),
     "mixed": (37, {"optimizer": "adamw", "learning_rate": 0.01}, {"mixup": 0.4, "cutmix": 0.4, **NOISES}),
     "views": (48, {"consistency": 12.0}, {"augmix": "all", "mixup": 0.5, "crop": 2}),
+    "dropout": (33, {"epochs": 1, "averaging": {"start": 1e-9}}, {}),
+    "feature noise siedel": (21, {"epochs": 1}, {"feature_noise": "siedel", "mixup": 0.5, "cutmix": 0.5}),
+    "noisymix with views": (33, {"epochs": 1, "consistency": 12.0}, {"feature_noise": "noisymix", "mixup": 1.0}),
 }
+#: The section ``model`` of a run, where it is not the smallest network's.
+ATTENTION = {"attention": "tanh_additive", "taps": [2, 4], "projection": None, "head_dropout": 0.4}
+NETWORKS: dict[str, dict[str, Any]] = {"dropout": {"dropout": 0.3, **ATTENTION}}
 
 
 def together(count: int, folder: Path) -> list[Any]:
-    """What each of so many processes has found, called as torchrun would call them: it takes seconds itself."""
+    """What each of so many processes has found, with the variables that torchrun would set: it takes seconds itself."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     own = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests'}", "DVC_ROOT": str(folder), "MASTER_ADDR": "127.0.0.1"}
     own |= {"MASTER_PORT": str(port), "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-m", "ranked", str(folder)],
-            env=os.environ | own | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-    said = [process.communicate()[1] for process in running]
-    assert [process.returncode for process in running] == [0] * count, said
+    command = [sys.executable, "-m", "ranked", str(folder)]
+    done = subprocess.run(command, env=os.environ | own, stderr=subprocess.PIPE, text=True, check=False)
+    assert not done.returncode, done.stderr
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(count)]
 
 
-def exact() -> nn.Module:
+def exact(**changes: Any) -> nn.Module:
     """A network that computes in float64 what float32 images become when normalised."""
-    network = model().double()
+    network = model(**changes).double()
     network.normalise.float().register_forward_hook(lambda _module, _given, found: found.double())
     return network
 
@@ -63,7 +64,7 @@ def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str,
     """A few epochs in float64: rows, weights and statistics, and the paintings of one epoch more."""
     n, changes, augmented = RUNS[name]
     config = train(**{"epochs": 2, "clip": 0.5, **changes})
-    network = exact()
+    network = exact(**NETWORKS.get(name, {}))
     found = feed(n=n, refresh=0.4, file=folder / name / "paintings.npy", augmented=augment(**augmented), seed=3)
     found.views = 3 if config.consistency else 1
     resume = Resume(name, folder.name)
@@ -124,6 +125,32 @@ def gradient(count: int) -> list[Tensor]:
     return [p.grad for p in network.parameters() if p.grad is not None]
 
 
+def inside(processes: int) -> list[Tensor]:
+    """The gradient of three parts with dropout, mixing and noise inside; one process shows the parts of many."""
+    config, phase = train(batch=48, accumulate=3, clip=1e9), Phase(1, lambda _: 1e-30, batch_norm="frozen")
+    found = feed(augmented=augment(feature_noise="noisymix", mixup=1.0), batch=48, seed=3)
+    network = exact(dropout=0.3)
+    loop = Loop(network, found, [phase], config, "test")
+    loop.open(phase)
+    order = torch.arange(48)
+    if ranks.count() == 1:  # image p + 3 k is the k-th of those that the processes compute as their part p
+        order = torch.stack([order[order // processes % 3 == part] for part in range(3)], 1).flatten()
+    plan, given = found.epoch(0)
+    for images, labels in given:
+        with seeded(found, "test"):
+            loop.step(images[order[: len(images)]], labels[order], plan.synthetic[order], 0, 0)
+    return [p.grad for p in network.parameters() if p.grad is not None]
+
+
+def depths(name: str) -> list[int]:
+    """Where each batch of a run's first epoch has its noise."""
+    n, _, augmented = RUNS[name]
+    kind = augmented["feature_noise"]
+    count, varied = {"siedel": 3, "noisymix": 4}[kind], kind == "siedel"
+    sources = [generator(3, "feature-noise", 0, batch) for batch in range(-(-n // 16))]
+    return [feature_noise.draw(depths=count, varied=varied, generator=source).depth for source in sources]
+
+
 def everything(folder: Path) -> dict[str, Any]:
     """All that the tests compare with one process."""
     frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(1, lambda e: 0.02, open=3)]
@@ -131,12 +158,25 @@ def everything(folder: Path) -> dict[str, Any]:
     found["run plain, frozen"] = run("plain", folder / "frozen", frozen)
     found["statistics"] = {n: statistics(*batch) for n, batch in batches().items()}
     found["gradient"] = {count: gradient(count) for count in (1, 3)}
+    found["inside"] = {count: inside(count) for count in ((2, 4) if ranks.count() == 1 else [ranks.count()])}
     found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10)
     found["told"] = ranks.told({"from": ranks.index()})
     return found
 
 
-if __name__ == "__main__":
-    place = Path(sys.argv[1])
+def process(rank: int, folder: Path) -> None:
+    """One of the processes, which the imports of the first one spare its own."""
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
     with ranks.joined():
-        torch.save(everything(place), place / f"{ranks.index()}.pt")
+        torch.save(everything(folder), folder / f"{ranks.index()}.pt")
+
+
+if __name__ == "__main__":
+    started = get_context("fork")
+    numbers = range(int(os.environ["WORLD_SIZE"]))
+    running = [started.Process(target=process, args=(number, Path(sys.argv[1]))) for number in numbers]
+    for each in running:
+        each.start()
+    for each in running:
+        each.join()
+    sys.exit(any(each.exitcode for each in running))

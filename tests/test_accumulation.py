@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from impasto import ranks
 from impasto.augment import mixup
 from impasto.augment.feature_noise import FeatureNoise
-from impasto.batch_augment import BatchAugment
+from impasto.batch_augment import BatchAugment, at_once
 from impasto.phase import base_phase
 from impasto.rng import generator
 from impasto.training import Loop
@@ -125,3 +126,17 @@ def test_an_epoch_in_parts_learns_and_one_part_changes_nothing() -> None:
         return [loop.run(epoch)["loss"] for epoch in range(4)]
 
     assert run(4)[-1] < run(4)[0] and run(1) == run(1) != run(2)
+
+
+@pytest.mark.parametrize(("n", "count", "parts"), [(7, 3, 2), (16, 4, 3), (9, 2, 4), (5, 1, 2), (2, 4, 2)])
+def test_a_part_of_all_processes_is_shared_like_a_batch(
+    monkeypatch: pytest.MonkeyPatch, n: int, count: int, parts: int
+) -> None:
+    """What a process has of it is the part that it takes of its own images; the parts make up the batch."""
+    monkeypatch.setattr(ranks, "count", lambda: count)
+    among = [at_once(n, number, parts) for number in range(parts)]
+    assert torch.equal(torch.cat(among).sort().values, torch.arange(n))
+    for rank in range(count):
+        monkeypatch.setattr(ranks, "index", lambda rank=rank: rank)
+        for number, rows in enumerate(among):
+            assert torch.equal(rows[ranks.share(len(rows))], torch.arange(n)[ranks.share(n)][number::parts])

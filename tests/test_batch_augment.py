@@ -183,7 +183,7 @@ def test_views_are_mixed_alike_and_each_has_stronger_feature_noise() -> None:
     views = [mixup.apply(view, mixture(mixup=1.0)) for view in images(3).chunk(3)]
     assert torch.equal(seen[0], torch.cat(views)) and targets.shape == (N, 4)
     noise = feature_noise.FeatureNoise(1, 0.1, 0.0, 0.0)
-    zeros = acting._noisy(torch.zeros(3 * 400, 4, 5, 5), noise, torch.Generator().manual_seed(0))
+    zeros = acting._noisy(torch.zeros(3 * 400, 4, 5, 5), noise, torch.Generator().manual_seed(0), 400)
     spreads = [float(part.std()) for part in zeros.chunk(3)]
     assert spreads == pytest.approx([0.1, 0.2, 0.3], rel=0.02)
 

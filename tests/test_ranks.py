@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from impasto import ranks
 from impasto.errors import ImpastoError
 from impasto.models.shared_batch_norm import share_batch_norm
-from ranked import RUNS, batches, everything, together
+from ranked import RUNS, batches, depths, everything, together
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-6}  # the loss works in float32, and a dozen steps follow each other
 
@@ -45,7 +45,7 @@ def test_one_process_forms_no_group(one: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", [*(f"run {name}" for name in RUNS), "run plain, frozen"])
 def test_a_run_ends_where_one_process_does(one: dict[str, Any], many: list[dict[str, Any]], name: str) -> None:
-    """Unequal last batches, one of fewer images than processes, averaging, mixing, views and frozen blocks."""
+    """Unequal last batches, one of fewer images than processes, averaging, mixing, views, frozen blocks, dropout."""
     for found in many:
         torch.testing.assert_close(found[name]["state"], one[name]["state"], **CLOSE)
         torch.testing.assert_close(found[name]["history"], one[name]["history"], **CLOSE)
@@ -90,6 +90,20 @@ def test_a_batch_norm_of_unknown_kind_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_parts_and_processes_make_one_gradient(one: dict[str, Any], many: list[dict[str, Any]], count: int) -> None:
     for found in many:
         torch.testing.assert_close(found["gradient"][count], one["gradient"][1], rtol=1e-5, atol=1e-7)
+
+
+def test_parts_of_all_processes_are_dropped_mixed_and_noisy_together(
+    one: dict[str, Any], many: list[dict[str, Any]]
+) -> None:
+    """As if one process had these parts."""
+    for found in many:
+        wanted = one["inside"][len(many)]
+        torch.testing.assert_close(found["inside"][len(many)], wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_the_runs_reach_every_place_inside_a_network() -> None:
+    """With batches of 16, 5 and 1 images."""
+    assert depths("feature noise siedel") == [1, 1] and depths("noisymix with views") == [2, 0, 3]
 
 
 def test_measured_and_told(one: dict[str, Any], many: list[dict[str, Any]]) -> None:

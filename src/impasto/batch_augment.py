@@ -20,6 +20,7 @@ from impasto.augment.feature_noise import FeatureNoise
 from impasto.augment.mixup import Mixture
 from impasto.config.augment import Augment
 from impasto.errors import ImpastoError
+from impasto.models.gathered import gathered
 from impasto.models.places import input_size, places, run
 from impasto.precision import autocast
 from impasto.rng import generator, key
@@ -61,8 +62,8 @@ class BatchAugment:
         What acts on the input acts on the whole batch, whatever ``count`` is and however many processes there are:
         where something does, they exchange their images. Of N processes, part p of process r holds the images
         r + p N, r + (p + count) N, ... of the batch, and with them its share of synthetic images. Where features are
-        changed inside the network, the images of a part are mixed among themselves, by the lambda and the box that the
-        batch has in common.
+        changed inside the network, the images of a part are mixed with those of part p of all processes, by the lambda
+        and the box that the batch has in common.
 
         Args:
             images: float32 [V b, 3, H, W] in [0, 1], the rows :func:`impasto.ranks.share` of the batch.
@@ -79,19 +80,20 @@ class BatchAugment:
         mixture = self._mixture(synthetic, place)
         own, size = ranks.share(len(labels)), (images.shape[2], images.shape[3])
         images, count = self._at_input(images, mixture, hidden, place), min(count, ranks.least(len(labels)))
-        source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *_alone(place)))
+        source = torch.Generator(images.device).manual_seed(key(self.seed, "feature-noise", *map(str, place)))
         for part in range(count):
-            rows = slice(part, None, count)
+            rows, among = slice(part, None, count), at_once(len(labels), part, count)
             shown = images if count == 1 else self._of_each_view(images, rows)
-            if noise is not None and hidden:
-                some = synthetic[own][rows]
-                within = mixture if len(some) == len(labels) else self._mixture(some, place)
-                logits, inside = self._changed(shown, noise, within, source)
-                yield logits, mixup.targets(labels[own][rows], logits.shape[1], within, inside)
-            else:
-                with autocast(self.precision, images.device):
-                    logits = self.model(shown)
-                yield logits, mixup.targets(labels, logits.shape[1], mixture, size)[own][rows]
+            with ranks.sharing(len(among), self.views):
+                if noise is not None and hidden:
+                    within = mixture if count == 1 else self._mixture(synthetic[among], place)
+                    some = labels if count == 1 else labels[among.to(labels.device, non_blocking=True)]
+                    logits, targets = self._changed(shown, some, noise, within, source)
+                else:
+                    with autocast(self.precision, images.device):
+                        logits = self.model(shown)
+                    targets = mixup.targets(labels, logits.shape[1], mixture, size)[own][rows]
+            yield logits, targets
 
     def _at_input(self, images: Tensor, mixture: Mixture, hidden: bool, place: tuple[int, ...]) -> Tensor:
         """This process's images, after what acts on the input has acted on the batch."""
@@ -103,19 +105,26 @@ class BatchAugment:
         return images if ranks.count() == 1 else self._of_each_view(images, ranks.share(n))
 
     def _changed(
-        self, images: Tensor, noise: FeatureNoise, mixture: Mixture, source: torch.Generator
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Logits of a pass with mixing and noise inside the network, and height and width of the features there."""
-        size = (0, 0)
+        self, images: Tensor, labels: Tensor, noise: FeatureNoise, mixture: Mixture, source: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Logits and targets of this process's images [V b, ...] of the n that have these labels, changed inside."""
+        n, size = len(labels), (0, 0)
 
         def change(features: Tensor) -> Tensor:
             nonlocal size
             size = (features.shape[2], features.shape[3])
-            return self._noisy(mixup.apply(features, self._spread(mixture)), noise, source)
+            return self._noisy(self._mixed(features, mixture), noise, source, n)
 
         with autocast(self.precision, images.device):
             logits = run(self.model, images, places(self.model)[noise.depth], change)
-        return logits, size
+        return logits, mixup.targets(labels, logits.shape[1], mixture, size)[ranks.share(n)]
+
+    def _mixed(self, features: Tensor, mixture: Mixture) -> Tensor:
+        """This process's features, mixed with those of the batch, whichever process holds them."""
+        spread, n = self._spread(mixture), len(mixture.partner)
+        if mixture.method == mixup.Method.NONE or not ranks.together():
+            return mixup.apply(features, spread)
+        return mixup.apply(features, spread._replace(partner=ranks.own(spread.partner)), gathered(features, n))
 
     def _of_each_view(self, images: Tensor, rows: slice) -> Tensor:
         """Some images of a batch [V B, 3, H, W] in all their views."""
@@ -138,10 +147,10 @@ class BatchAugment:
         source = generator(self.seed, "feature-noise", *place)
         return feature_noise.draw(depths=_DEPTHS[kind], varied=kind == "siedel", generator=source)
 
-    def _noisy(self, features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Tensor:
-        """Features with noise; the additive part of view v is v + 1 times as strong, as in NoisyMix."""
+    def _noisy(self, features: Tensor, noise: FeatureNoise, source: torch.Generator, n: int) -> Tensor:
+        """Features with noise drawn for a batch of n; the additive part of view v is v + 1 times as strong."""
         parts = [
-            feature_noise.apply(part, noise._replace(additive=noise.additive * view), source)
+            feature_noise.apply(part, noise._replace(additive=noise.additive * view), source, n, ranks.share(n))
             for view, part in enumerate(features.chunk(self.views), start=1)
         ]
         return torch.cat(parts)
@@ -165,6 +174,10 @@ class BatchAugment:
         return pnorm_noise.apply(images, draws, pnorm_noise.sources(images.device, self.seed, *place))
 
 
-def _alone(place: tuple[int, ...]) -> list[str]:
-    """What keys draws that each process makes for itself; those of the first are a single process's."""
-    return [*map(str, place), *([f"process {ranks.index()}"] if ranks.index() else [])]
+def at_once(n: int, part: int, count: int) -> Tensor:
+    """The images int64 [m] of a batch of n that all processes compute as their part of so many.
+
+    Each process holds of them what :func:`impasto.ranks.share` says of a batch of m; ``count`` is at most ``least(n)``.
+    """
+    rows = torch.arange(n)
+    return rows[rows // (ranks.count() if n >= ranks.count() else 1) % count == part]

@@ -108,7 +108,7 @@ class Feed:
         for stream, mask in zip(self.streams, (~plan.synthetic, plan.synthetic), strict=True):
             labels[mask] = stream.labels[plan.row[mask]]
         for rows in plan.batches(self.batch):
-            with ranks.sharing(rows.stop - rows.start) as own:  # the caller works on the batch meanwhile
+            with ranks.sharing(rows.stop - rows.start, self.views) as own:  # the caller works on the batch meanwhile
                 images = self._views(plan, torch.arange(rows.start, rows.stop)[own], draws)
                 yield images, labels[rows].to(self.device, non_blocking=True)
 

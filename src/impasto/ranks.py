@@ -83,23 +83,47 @@ def shown(n: int) -> int:
     return n if n >= count() else n * count()
 
 
-_together = True
+_batch = 0, 1  # images and views of the batch that is computed now
 
 
 @contextmanager
-def sharing(n: int) -> Iterator[slice]:
-    """:func:`share`; meanwhile :func:`together` tells whether the statistics of the batch are those of all."""
-    global _together
-    before, _together = _together, n >= count()
+def sharing(n: int, views: int = 1) -> Iterator[slice]:
+    """:func:`share`; meanwhile what depends on the batch is that of all processes, if they are :func:`together`."""
+    global _batch
+    before, _batch = _batch, (n, views)
     try:
         yield share(n)
     finally:
-        _together = before
+        _batch = before
 
 
 def together() -> bool:
     """Whether the images that the processes compute now are parts of one batch."""
-    return _together and count() > 1
+    return _batch[0] >= count() > 1
+
+
+def extent(rows: int) -> int:
+    """How many rows the batch has, in its views, of what has so many of them for this process's images.
+
+    Raises:
+        ImpastoError: these are not as many rows of each image.
+    """
+    n, views = _batch
+    held = views * len(range(n)[share(n)])
+    if rows % held:
+        raise ImpastoError(
+            f"the network makes {rows} rows of {held} images, which several processes cannot share",
+            where="model.name",
+            remedy="Set IMPASTO_PROCESSES to 1, or choose another network.",
+        )
+    return rows // held * views * n
+
+
+def own(batch: Tensor) -> Tensor:
+    """Of a tensor [V n k, ...] with k rows of each image of the batch those of this process's images: [V b k, ...]."""
+    n, views = _batch
+    some: Tensor = batch.unflatten(0, (views, n, -1))[:, share(n)].flatten(0, 2)
+    return some
 
 
 def total(values: Tensor) -> Tensor:

@@ -27,6 +27,7 @@ from impasto.feed import Feed
 from impasto.models.compiled import compile_parts
 from impasto.models.registry import blocks
 from impasto.models.shared_batch_norm import share_batch_norm
+from impasto.models.shared_dropout import share_dropout
 from impasto.optimiser import build_optimiser
 from impasto.phase import Phase
 from impasto.precision import resolve
@@ -116,9 +117,7 @@ def _named(row: Row) -> Row:
 
 @contextmanager
 def seeded(feed: Feed, *purpose: str | int) -> Iterator[None]:
-    """Seed the global generators, from which dropout draws, for a while; each process draws its own."""
-    if ranks.index():
-        purpose = *purpose, f"process {ranks.index()}"
+    """Seed the global generators, from which dropout draws, for a while; alike in all processes."""
     with torch.random.fork_rng(devices=[feed.device] if feed.device.type == "cuda" else []):
         torch.manual_seed(key(feed.seed, *map(str, purpose)))
         yield
@@ -139,6 +138,7 @@ class Loop:
         self.model, self.feed, self.train, self.purpose, self._phases = model, feed, train, purpose, phases
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
         share_batch_norm(model)
+        share_dropout(model)
         self.average = WeightAverage(model)
         self.best = Best(selection) if selection and selection.metric != "none" else None
         self.balanced = self.best is not None and self.best.config.metric == "balanced_accuracy"

@@ -57,7 +57,9 @@ def draw(
     return FeatureNoise(depth, additive * first, multiplicative * second, sparsity * share)
 
 
-def apply(features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Tensor:
+def apply(
+    features: Tensor, noise: FeatureNoise, source: torch.Generator, n: int | None = None, rows: slice = slice(None)
+) -> Tensor:
     """Multiply each feature by its own factor and add its own noise.
 
     The factor is 1 + multiplicative * U(-1, 1), the noise additive * N(0, 1); each is reset to 1 or to 0, the one
@@ -68,14 +70,16 @@ def apply(features: Tensor, noise: FeatureNoise, source: torch.Generator) -> Ten
         noise: levels and sparsity; the depth is not looked at.
         source: a generator on the device of the features; it moves on. The same state gives the same bits, for
             every memory format.
+        n: of how many images the noise is drawn, of which the features are those of ``rows``; None for their own.
+        rows: see ``n``.
 
     Returns:
         A tensor like ``features``, channels last.
     """
-    shape = tuple(features.movedim(1, -1).shape)
+    shape = (n or len(features), *features.movedim(1, -1).shape[1:])
     spared = words.level(noise.sparsity)
-    factor = words.signed(words.draw(shape, source)).mul_(noise.multiplicative)
-    factor = factor.mul_(words.reach(words.draw(shape, source), spared)).add_(1).movedim(-1, 1)
-    added = torch.randn(shape, generator=source, device=features.device).mul_(noise.additive)
-    added = added.mul_(words.reach(words.draw(shape, source), spared)).movedim(-1, 1)
+    factor = words.signed(words.draw(shape, source)[rows]).mul_(noise.multiplicative)
+    factor = factor.mul_(words.reach(words.draw(shape, source)[rows], spared)).add_(1).movedim(-1, 1)
+    added = torch.randn(shape, generator=source, device=features.device)[rows].mul_(noise.additive)
+    added = added.mul_(words.reach(words.draw(shape, source)[rows], spared)).movedim(-1, 1)
     return torch.addcmul(added, features.float(), factor).to(features.dtype)

@@ -78,12 +78,13 @@ def draw(
     return Mixture(method, float(betaincinv(alpha, alpha, uniform)), y, x, partner)
 
 
-def apply(images: Tensor, mixture: Mixture) -> Tensor:
+def apply(images: Tensor, mixture: Mixture, among: Tensor | None = None) -> Tensor:
     """Mix images or features.
 
     Args:
         images: float [n, C, H, W] of any precision, on any device. Unchanged.
         mixture: one partner per image.
+        among: float [m, C, H, W], where the partners are found if not among the images themselves.
 
     Returns:
         A tensor like ``images``; ``images`` itself where nothing is mixed.
@@ -95,13 +96,13 @@ def apply(images: Tensor, mixture: Mixture) -> Tensor:
         raise ValueError(f"{images.dtype} [{len(images)}, ...] with {len(mixture.partner)} partners; floats needed")
     if mixture.method == Method.NONE:
         return images
-    partner = mixture.partner.to(images.device, non_blocking=True)
+    partner, among = mixture.partner.to(images.device, non_blocking=True), images if among is None else among
     if mixture.method == Method.MIXUP:
-        return images[partner] * (1 - mixture.share) + images * mixture.share
+        return among[partner] * (1 - mixture.share) + images * mixture.share
     height, width = images.shape[-2:]
     top, left, bottom, right = box(mixture, (height, width))
     mixed = images.clone()
-    mixed[..., top:bottom, left:right] = images[..., top:bottom, left:right][partner]
+    mixed[..., top:bottom, left:right] = among[..., top:bottom, left:right][partner]
     return mixed
 
 

@@ -42,15 +42,15 @@ def _shared(kind: Any) -> Any:
     return type(f"Shared{kind.__name__}", (_Shared, kind), {})
 
 
-def _uncompiled(forward: Forward) -> Forward:
-    """It talks to other processes, which ``torch.compile`` cannot turn into a kernel."""
+def uncompiled(forward: Forward) -> Forward:
+    """It depends on other processes, which ``torch.compile`` cannot turn into a kernel."""
     return cast(Forward, torch.compiler.disable(forward))
 
 
 class _Shared(_BatchNorm):
     """A batch norm that in training takes mean and variance over the processes; its state is that of any other."""
 
-    @_uncompiled
+    @uncompiled
     def forward(self, features: Tensor) -> Tensor:
         """Normalise float [n, C, ...], n being the process's own; the others have at least one, too."""
         if not (self.training and ranks.together()):
