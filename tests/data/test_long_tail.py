@@ -35,4 +35,3 @@ def test_a_longer_tail_keeps_a_part_of_a_shorter_one_and_the_seed_decides_which(
     short, long, other = long_tail(own, 4.0, 0), long_tail(own, 40.0, 0), long_tail(own, 40.0, 1)
     assert set(long.tolist()) < set(short.tolist()) and long.tolist() != other.tolist()
     assert np.bincount(own[long]).tolist() == np.bincount(own[other]).tolist()
-
