@@ -13,7 +13,7 @@ from impasto.augment import policy
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
 from impasto.config.style import Difference
-from impasto.copies import Copies, show_copies
+from impasto.copies import Copies, Redraw, show_copies
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
 from impasto.faithful import PAINTED, faithful_draws, left_out
@@ -35,6 +35,7 @@ class Feed:
         device: where the batches are wanted.
         faithful: in what styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
         copies: rows at the end of the original stream that are copies of others; None if there are none.
+        redraw: how these are drawn anew when a phase of the training begins; None keeps them.
         views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
@@ -50,8 +51,10 @@ class Feed:
     faithful: Collection[Difference] = ()
     views: int = 1
     copies: Copies | None = None
+    redraw: Redraw | None = None
 
     def __post_init__(self) -> None:
+        self.drawn: list[Copies] = []
         if self.mix.most_synthetic > 0 and not len(self.streams[1]):
             raise ImpastoError(
                 f"lambda is {self.mix.lambda_}, but there are no synthetic images",
@@ -62,6 +65,17 @@ class Feed:
     def __len__(self) -> int:
         """Images of an epoch: as many as there are originals, copies not counted."""
         return self.copies.first if self.copies else len(self.streams[0])
+
+    def put(self, *drawn: Copies) -> None:
+        """Let other copies, drawn anew for one stage after the other, follow on the images; the last of them are shown.
+
+        ``drawn`` holds all of them, in their order.
+        """
+        self.drawn += drawn
+        if drawn:
+            self.copies = drawn[-1]
+            self.streams = (self.streams[0].copied(len(self), self.copies.content), self.streams[1])
+            self.paintings.begin(self.streams)
 
     def plan(self, epoch: int) -> Plan:
         """The plan of an epoch."""

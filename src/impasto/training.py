@@ -21,6 +21,7 @@ from impasto.batch_augment import BatchAugment
 from impasto.checkpoint import Resume
 from impasto.config.selection import Selection
 from impasto.config.train import Train
+from impasto.copies import Copies
 from impasto.criterion import Criterion
 from impasto.data.stream import Stream
 from impasto.feed import Feed
@@ -35,7 +36,7 @@ from impasto.rng import key
 from impasto.runtime import first
 from impasto.selection import Best
 from impasto.validation import Row as Row
-from impasto.validation import measure
+from impasto.validation import measure, sureness
 
 
 def fit(
@@ -158,9 +159,8 @@ class Loop:
             place: the epoch of the schedule, another one than ``epoch`` once a phase has ended early.
         """
         phase, local = self.schedule[epoch if place is None else place]
-        if self.best and not local:  # a phase begins with the best model, and its optimiser with nothing
-            self.best.put_into(self.model)
-            self.optimizer = build_optimiser(self.model, self.train)
+        if not local:
+            self.begin(phase)
         self.open(phase)
         rate = phase.rate(local)
         for group in self.optimizer.param_groups:
@@ -173,6 +173,18 @@ class Loop:
         if phase.average is not None and local >= phase.average:
             self.average.update(self.model)
         return {"loss": float(ranks.total(total)) / len(plan.row), "learning_rate": rate, **plan.shares()}
+
+    def begin(self, phase: Phase) -> None:
+        """A phase begins with the best model, its optimiser with nothing, and copies may be drawn anew for it."""
+        if self.best:
+            self.best.put_into(self.model)
+            self.optimizer = build_optimiser(self.model, self.train)
+        if redraw := self.feed.redraw:
+            images, sure = self.feed.streams[0], None
+            if redraw.hardest:  # all processes copy those images that the first one finds hardest
+                sure = ranks.told(sureness(self.model, images, len(self.feed), self.train, self.feed.device))
+            number = next(n for n, other in enumerate(self._phases) if other is phase)
+            self.feed.put(redraw.draw(number, sure))
 
     def step(self, images: Tensor, labels: Tensor, synthetic: Tensor, epoch: int, number: int) -> Tensor:
         """One step of the optimiser on a batch of an epoch; returns this process's part of the loss, detached.
@@ -216,6 +228,7 @@ class Loop:
         parts = ("model", "optimizer", "scaler", "average")
         kept = {name: getattr(self, name).state_dict() for name in parts}
         kept |= {"best": self.best.state_dict()} if self.best else {}
+        kept |= {"copies": [each._asdict() for each in self.feed.drawn]} if self.feed.drawn else {}
         return {**kept, "paintings": self.feed.paintings.state(), "history": history}
 
     def restore(self, state: dict[str, Any] | None) -> list[Row]:
@@ -226,6 +239,7 @@ class Loop:
             getattr(self, name).load_state_dict(state[name])
         if self.best:
             self.best.load_state_dict(state["best"])
+        self.feed.put(*(Copies(**each) for each in state.get("copies", [])))
         self.feed.paintings.restore(state["paintings"])
         history: list[Row] = state["history"]
         return history

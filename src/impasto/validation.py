@@ -1,9 +1,9 @@
-"""How well a model does on held-out original images, while it is trained."""
+"""How well a model does on plain original images, while it is trained."""
 
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from impasto import ranks
 from impasto.config.train import Train
@@ -47,3 +47,20 @@ def measure(
             hits, shown = ranks.total(per_class)
             found["balanced_accuracy"] = float((hits[shown > 0] / shown[shown > 0]).mean())
     return found
+
+
+def sureness(model: nn.Module, stream: Stream, n: int, train: Train, device: torch.device, batch: int = 1000) -> Tensor:
+    """The probability that a model gives to the class of each of the first n images of a stream, all plain.
+
+    Of several processes each computes all of it.
+
+    Returns:
+        float32 [n] on the CPU, in [0, 1].
+    """
+    model.eval()
+    found = []
+    with torch.inference_mode(), autocast(train.precision, device):
+        for rows in torch.arange(n).split(batch):
+            probability = model(to_unit(stream.gather(rows))).float().softmax(1)
+            found.append(probability.gather(1, stream.labels[rows].to(device)[:, None])[:, 0].cpu())
+    return torch.cat(found)
