@@ -71,6 +71,10 @@ class Paintings:
         self._streams, self._slots = streams, Slots()
         self._unsettled.zero_()
 
+    def painted(self, images: Tensor, styles: Tensor, alpha: Tensor) -> Tensor:
+        """Paintings uint8 [B, 3, H, W] that are not kept; the arguments are those of the style transfer."""
+        return self._stylise(images, styles, alpha)
+
     def paint(self, plan: Plan) -> None:
         """Paint what the plan shows for the first time or wants fresh."""
         shown = plan.stylised.nonzero()[:, 0]

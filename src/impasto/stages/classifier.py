@@ -20,6 +20,7 @@ from impasto.config.train import Train
 from impasto.copies import Bank, Copies, Redraw, draw_copies, per_class
 from impasto.data.images import Images
 from impasto.data.stream import Stream
+from impasto.features import Features
 from impasto.feed import Feed
 from impasto.io import read_json, read_npy, write_csv, write_record
 from impasto.paintings import Paintings
@@ -56,6 +57,7 @@ class Inputs:
         bank = read_json(this.inputs["style"] / "meta.json")
         self._styles, self._training = bank["styles"], bool(bank.get("training"))
         self._train, self._labels = rows["train"], images.labels[rows["train"]]
+        self._features = Features()
         self._draw = self._drawing()
         self.copies = self._draw()
         shown = np.concatenate([rows["train"], rows["train"][self.copies.content]])
@@ -119,6 +121,7 @@ class Inputs:
             faithful=self._this.load(Style).differences,
             views=3 if self._this.load(Train).consistency else 1,
             copies=self.copies if there else None,
+            features=self._features,
             redraw=Redraw(copies == "hardest", self._draw) if there and copies != "kept" else None,
         )
 
