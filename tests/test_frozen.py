@@ -144,6 +144,7 @@ def test_a_classifier_is_its_head_on_its_body(changes: dict[str, Any]) -> None:
     assert torch.equal(cut.head(cut.body(images)), network(images))
     other, same = parted(model(seed=1, **changes)), parted(model(**changes))
     assert other and same and cut.digest() == same.digest() != other.digest()
+    assert (smooth := parted(model(activation="silu", **changes))) and smooth.digest() != cut.digest()
     with torch.no_grad():
         next(p for p in network.get_submodule("head").parameters()).add_(1)
     assert cut.digest() == same.digest(), "the head does not count"

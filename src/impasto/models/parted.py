@@ -27,9 +27,10 @@ class Parted(NamedTuple):
     parts: list[nn.Module]
 
     def digest(self) -> str:
-        """SHA-256 of all numbers of the body: bodies of one network that agree in it return the same."""
+        """SHA-256 of the layers, as they print themselves, and of their numbers; of bodies that return the same."""
         found = hashlib.sha256()
         for part in self.parts:
+            found.update(repr(part).encode())
             for name, tensor in part.state_dict().items():
                 found.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
                 found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
