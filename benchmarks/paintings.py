@@ -34,11 +34,15 @@ PROTOCOL: dict[str, Any] = {
     "dataset.imbalance": 10.0, "balance.p1": "fill", "balance.p2": "fill", "augment.flip": False, "augment.crop": 0,
     "train.class_balance": 0.0, "finetune.stages": [], "evaluate.c_bar": [], "evaluate.severities": [3],
     "evaluate.bootstrap": 100,
+    "evaluate.corruptions": [
+        "gaussian_noise", "impulse_noise", "defocus_blur", "motion_blur", "fog", "brightness", "pixelate",
+        "jpeg_compression",
+    ],
 }  # fmt: skip
 UNFREEZING = [
     {"open": 4, "epochs": 2, "learning_rate": 0.0003, "batch_norm": "frozen"},
-    {"open": 8, "epochs": 2, "learning_rate": 0.0001, "batch_norm": "frozen"},
-    {"open": 12, "epochs": 2, "learning_rate": 0.00003, "batch_norm": "frozen"},
+    {"open": 8, "epochs": 1, "learning_rate": 0.0001, "batch_norm": "frozen"},
+    {"open": 12, "epochs": 1, "learning_rate": 0.0001, "batch_norm": "frozen"},
 ]
 #: Half a copy for each image: enough to choose among them.
 HALF = {"balance.p1": 0.5, "balance.p2": 0.5, "finetune.stages": UNFREEZING}
