@@ -53,7 +53,7 @@ def measure(
     return found
 
 
-def sureness(model: nn.Module, stream: Stream, n: int, train: Train, device: torch.device, batch: int = 1000) -> Tensor:
+def sureness(model: nn.Module, stream: Stream, n: int, train: Train, device: torch.device, batch: int = 250) -> Tensor:
     """The probability that a model gives to the class of each of the first n images of a stream, all plain.
 
     Of several processes each computes all of it.
