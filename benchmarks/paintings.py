@@ -40,12 +40,11 @@ PROTOCOL: dict[str, Any] = {
     ],
 }  # fmt: skip
 UNFREEZING = [
-    {"open": 4, "epochs": 2, "learning_rate": 0.0003, "batch_norm": "frozen"},
-    {"open": 8, "epochs": 1, "learning_rate": 0.0001, "batch_norm": "frozen"},
-    {"open": 12, "epochs": 1, "learning_rate": 0.0001, "batch_norm": "frozen"},
+    {"open": blocks, "epochs": 1, "learning_rate": rate, "batch_norm": "frozen"}
+    for blocks, rate in ((4, 0.0003), (6, 0.0001), (8, 0.0001))
 ]
-#: Half a copy for each image: enough to choose among them.
-HALF = {"balance.p1": 0.5, "balance.p2": 0.5, "finetune.stages": UNFREEZING}
+#: Copies of a quarter of the images: few enough to choose among them.
+QUARTER = {"balance.p1": 0.25, "balance.p2": 0.25, "finetune.stages": UNFREEZING}
 ARMS: dict[str, dict[str, Any]] = {
     "originals": {"balance.p1": 0.0, "balance.p2": 0.0},
     "duplicates": {"balance.copy": "duplicate"},
@@ -56,9 +55,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "external": {"balance.styles": "any", "style.bank": "procedural", "style.count": 400},
     **{cell(p1, p2): {"balance.p1": p1 / 100, "balance.p2": p2 / 100} for p1 in GRID_P1 for p2 in GRID_P2 if p1 or p2},
     **{f"attention-{name}": {"model.attention": name} for name in ("dot", "tanh_additive", "sigmoid", "gap")},
-    "once": HALF | {"finetune.copies": "kept"},
-    "redrawn": HALF | {"finetune.copies": "random"},
-    "hardest": HALF | {"finetune.copies": "hardest"},
+    "once": QUARTER | {"finetune.copies": "kept"},
+    "redrawn": QUARTER | {"finetune.copies": "random"},
+    "hardest": QUARTER | {"finetune.copies": "hardest"},
 }
 
 
