@@ -72,11 +72,11 @@ def main() -> None:
 
 
 def queue(arms: list[str]) -> dict[str, list[str]]:
-    """Experiment -> its options; ends where there are no pictures."""
+    """Experiment -> its options and the stage that it ends with; ends where there are no pictures."""
     root = os.environ.get("PAINTINGS_ROOT", FOLDER)
     if not Path(root).is_dir():
         sys.exit(f"error: {root} is no folder; put class folders of pictures there, or name one with PAINTINGS_ROOT")
-    return {named(arm): options(settings(arm, str(Path(root).resolve()))) for arm in arms}
+    return {named(arm): [*options(settings(arm, str(Path(root).resolve()))), "evaluate"] for arm in arms}
 
 
 def named(arm: str) -> str:

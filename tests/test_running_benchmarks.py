@@ -200,7 +200,8 @@ def test_every_arm_of_the_paintings_is_valid_and_has_an_experiment(
     queue, seen = paintings.queue(list(paintings.ARMS)), set()
     for words in queue.values():
         params.write_text(original)
-        apply_overrides(str(params), words[1::2])
+        apply_overrides(str(params), words[1:-1:2])
+        assert words[-1] == "evaluate" and set(words[:-1:2]) == {"-S"}
         check(params)
         seen.add(params.read_text())
         assert f"dataset.root={root}/data/official/paintings" in words and "seeds=[0,1,2,3,4]" in words
