@@ -90,7 +90,7 @@ def stylising(side: int) -> Cost:
         through = (inputs[0].numel() + output.numel()) * HALF
         moved, largest = moved + through, max(largest, through)
 
-    for layer in (*encoder.layers, *decoder.layers):
+    for layer in (*encoder.layers, *decoder.quick):
         layer.register_forward_hook(note)
     with FlopCounterMode(display=False) as counted, torch.no_grad():
         levels = encoder.levels(torch.empty(1, 3, side, side, device="meta"))

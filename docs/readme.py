@@ -21,7 +21,7 @@ from speeds import benchmarks
 from verdicts import claims
 from words import ROOT, percent, span
 
-STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
+STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate", "explain")
 
 
 def result() -> str:

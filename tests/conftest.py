@@ -17,6 +17,7 @@ import torch
 from hypothesis import settings
 
 from impasto import runtime
+from impasto.tracking import store
 from tiny import ROOT
 
 settings.register_profile("shared machine", deadline=None)
@@ -46,6 +47,14 @@ def forget() -> None:
     """Drop the cached settings and device."""
     runtime.runtime.cache_clear()
     runtime.device.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow database, to be copied: to write its schema takes a second."""
+    path = tmp_path_factory.mktemp("mlflow") / "template.db"
+    store.connect(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture

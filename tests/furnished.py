@@ -23,6 +23,7 @@ model: {depth: 10}
 train: {epochs: 2, batch: 32, period: 1, averaging: {start: 0.5}}
 finetune: {stages: [{open: 1, epochs: 1, learning_rate: 0.01, batch_norm: frozen}]}
 evaluate: {corruptions: [gaussian_noise, contrast], c_bar: [], severities: [1, 5], bootstrap: 100}
+explain: {ranked: 3, shown: 2, overlap: 20}
 fid: {n: 120, points: 3}
 """
 

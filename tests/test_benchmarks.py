@@ -30,7 +30,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "trivial_augment": {"n": 8, "repeats": 1},
     "augmix": {"n": 8, "repeats": 1},
     "pnorm_noise": {"n": 16, "batch": 8, "repeats": 1},
-    "stylise": {"n": 8, "repeats": 1, "vgg": 2, "side": 32},
+    "stylise": {"n": 8, "repeats": 1, "vgg": 2, "side": 32, "steps": 2},
     "frechet_curve": {"n": 120, "points": 2, "repeats": 1},  # the extractor has 112 dimensions
     "epoch": {"n": 128, "warm": 1, "repeats": 1},
     "reference_epoch": {"n": 64, "full": 2, "repeats": 1},
@@ -137,7 +137,7 @@ def test_stylise(measure: Measure) -> None:
     vgg19 = found.pop("vgg19")["32 px"]
     ways, ratios = ("cached", "encoded_anew", "cached_bf16"), {"ratio_fp32": "cached", "ratio_bf16": "cached_bf16"}
     for each in (found, vgg19):
-        assert each["unit"] == "images per second" and each["largest_difference"] == 0
+        assert each["unit"] == "images per second" and each["largest_difference"] <= 1
         assert each.keys() == {
             "n", "repeats", "threads", "unit", "ratio", "bound", "largest_difference", "bf16_mean_difference",
             *ways, *ratios,
@@ -146,7 +146,12 @@ def test_stylise(measure: Measure) -> None:
         for ratio, fast in ratios.items():
             is_over(each[ratio], each[fast], each["encoded_anew"], 2)  # rates, so the other way round
         assert each["ratio"] == min(each[ratio] for ratio in ratios)
-    assert (found["bound"], vgg19["bound"]) == (1.11, 1.5), "the VGG-19 decoder mirrors its encoder"
+    # multiplications of VGG-19 at 32 px, both networks alike; the three layers behind a doubling have 4 taps, not 9
+    mirrored = 9 * (
+        (3 * 64 + 64**2) * 32**2 + (64 + 128) * 128 * 16**2 + (128 + 3 * 256) * 256 * 8**2 + 256 * 512 * 4**2
+    )
+    saved = sum(width**2 * (9 * side**2 - 16 * (side // 2 + 1) ** 2) for width, side in ((64, 32), (128, 16), (256, 8)))
+    assert (found["bound"], vgg19["bound"]) == (1.11, pytest.approx(3 * mirrored / (2 * mirrored - saved), abs=0.005))
 
 
 def test_reference_epoch(measure: Measure) -> None:

@@ -22,7 +22,7 @@ LAYERS = [
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
     ("mix", "faithful", "copies", "paintings", "features", "feed", "batch_augment", "corrupted.sources",
-     "evaluation", "classes", "scores", "fid.curve"),
+     "evaluation", "classes", "scores", "explain", "fid.curve"),
     ("phase", "optimiser", "selection", "frozen", "training"),
     ("finetuning", "report"),
     ("stages", "commands", "cli", "__main__"),
@@ -30,7 +30,7 @@ LAYERS = [
 DOORS = {
     "mlflow": ("tracking",),
     "typer": ("stages", "commands", "cli"),
-    "matplotlib": ("report",),
+    "matplotlib": ("report", "explain"),
     "jinja2": ("report",),
     "mlxtend": ("data.sources",),
     "timm": ("models",),

@@ -19,16 +19,17 @@ LEAVES = dict(flatten(read_yaml(ROOT / "params.yaml")))
 
 #: What reruns when a leaf changes, downstream stages included. Longest matching prefix wins.
 BELOW = {
-    "download": "download split generate select style fid train finetune evaluate report",
-    "split": "split generate select style fid train finetune evaluate report",
-    "generate": "generate select fid train finetune evaluate report",
-    "select": "select fid train finetune evaluate report",
-    "style": "style fid train finetune evaluate report",
+    "download": "download split generate select style fid train finetune evaluate explain report",
+    "split": "split generate select style fid train finetune evaluate explain report",
+    "generate": "generate select fid train finetune evaluate explain report",
+    "select": "select fid train finetune evaluate explain report",
+    "style": "style fid train finetune evaluate explain report",
     "fid": "fid report",
-    "fid train": "fid train finetune evaluate report",
-    "train": "train finetune evaluate report",
-    "finetune": "finetune evaluate report",
+    "fid train": "fid train finetune evaluate explain report",
+    "train": "train finetune evaluate explain report",
+    "finetune": "finetune evaluate explain report",
     "evaluate": "evaluate report",
+    "explain": "explain report",
 }
 RERUNS = {
     "seed": "split",
@@ -57,6 +58,7 @@ RERUNS = {
     "train": "train",
     "finetune": "finetune",
     "evaluate": "evaluate",
+    "explain": "explain",
     "fid": "fid",
 }
 

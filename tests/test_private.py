@@ -30,6 +30,9 @@ SHOWS = {
     "models/tuned": False,
     "data/predictions": False,
     "pictures/corrupted.png": True,
+    "data/explain": False,
+    "pictures/maps.png": True,
+    "pictures/easy_hard.png": True,
     "report": True,
 }
 

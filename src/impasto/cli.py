@@ -23,6 +23,7 @@ COMMANDS = {
     "train": ("impasto.stages.train", "Train the classifier, once per seed."),
     "finetune": ("impasto.stages.finetune", "Fine-tune it by gradual unfreezing."),
     "evaluate": ("impasto.stages.evaluate", "Measure accuracy, clean and corrupted, on the test split."),
+    "explain": ("impasto.stages.explain", "Show where the classifier looks, and which images it finds easy and hard."),
     "report": ("impasto.stages.report", "Write the report, the model card and the summary."),
     "preset": ("impasto.commands.preset", "Write a preset into params.yaml and print the difference."),
     "corrupt": ("impasto.commands.corrupt", "Write a corrupted test set, or a picture of all corruptions."),

@@ -29,3 +29,9 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     """The autocast context of a precision (auto, fp32, bf16, fp16) on a device."""
     dtype = _DTYPES[resolve(precision, device)]
     return torch.autocast(device.type, dtype) if dtype else nullcontext()
+
+
+def in_full(device: torch.device) -> AbstractContextManager[object]:
+    """float32 inside an autocast of a device, for layers whose rounding costs most."""
+    known = torch.amp.is_autocast_available(device.type)  # not the device ``meta``, on which operations are counted
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()

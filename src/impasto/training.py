@@ -69,18 +69,12 @@ def fit(
     """
     loop = Loop(model, feed, phases, train, purpose, selection, validation)
     history = loop.restore(resume.load())
-    if loop.best and not loop.best.scores and phases:
-        loop.best.see(model, loop.measured())
-    place = loop.place(len(history))
     for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
+        place = loop.place(len(history))
         if place == len(loop.schedule):  # some phase has ended early
             break
-        row, found = loop.run(epoch, place), loop.measured()
-        history.append(row | _named(found))
-        if loop.best:
-            loop.best.see(model, found)
-        place = loop.place(len(history))
-        last = place == len(loop.schedule)
+        history.append(_epoch(loop, epoch, place))
+        last = loop.place(len(history)) == len(loop.schedule)
         if not last or not (loop.average.count or loop.best):
             on_epoch(epoch, history[-1])
         if first() and (resume.due() or last):
@@ -91,6 +85,16 @@ def fit(
     return history
 
 
+def _epoch(loop: Loop, epoch: int, place: int) -> Row:
+    """Run one epoch of the schedule; its row, with what the validation images say of the model after it."""
+    if loop.best and not loop.best.scores:  # training may make nothing better
+        loop.best.see(loop.model, loop.measured())
+    row, found = loop.run(epoch, place), loop.measured()
+    if loop.best:
+        loop.best.see(loop.model, found)
+    return row | _named(found)
+
+
 def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -> None:
     """Let the averaged or the best model be the result, where there is one, and tell the last row."""
     last = len(history) - 1
@@ -98,6 +102,7 @@ def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -
         loop.model.load_state_dict(loop.average.model.state_dict())
         with seeded(loop.feed, loop.purpose, "refresh", last):
             refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
+        loop.frozen = None  # what it was computed with is no more
         history[-1] |= _named(loop.measured())
         on_epoch(last, history[-1])
     elif loop.best:

@@ -30,7 +30,7 @@ def merge(tree: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
 
 def edit(params: Path, change: Change) -> None:
     """Change the values of a parameter file."""
-    tree = YAML(typ="safe").load(params.read_text())
+    tree = read_yaml(params)
     change(tree)
     with params.open("w") as file:
         YAML(typ="safe").dump(tree, file)

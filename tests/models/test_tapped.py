@@ -102,7 +102,7 @@ def test_the_last_map_is_what_the_own_head_would_pool() -> None:
         outputs.append(part(outputs[-1] if outputs else x))
     maps = network.maps(x)
     assert [torch.equal(a, b) for a, b in zip(maps, outputs[2:], strict=True)] == [True] * 3
-    seen, _ = network.head._seen(maps)
+    seen = network.head.finished(maps)
     torch.testing.assert_close(seen[-1], plain.head[1](plain.head[0](outputs[-1])))
 
 

@@ -64,8 +64,8 @@ def _write_run(
     names = {
         "images": "data/raw/train", "split": "data/split", "pool": "data/pool", "synthetic": "data/synthetic",
         "style": "models/style", "tuned": "models/tuned", "evaluation": "metrics/evaluate.json",
-        "corruptions": "metrics/corruptions.csv", "classes": "metrics/classes.csv", "fid": "metrics/fid.json",
-        "train_curve": "metrics/train.csv",
+        "corruptions": "metrics/corruptions.csv", "classes": "metrics/classes.csv",
+        "overlap": "metrics/overlap.json", "fid": "metrics/fid.json", "train_curve": "metrics/train.csv",
         "finetune_curve": "metrics/finetune.csv", "pictures": "pictures", "times": "metrics/time", "out": "report",
         "metrics": "metrics/summary.json", "params": "params.yaml",
     }  # fmt: skip
@@ -77,6 +77,7 @@ def _write_run(
     curve = _curve(params["fid"]) if synthetic else {"points": [], "values": []}
     write_record(at.fid, curve)
     _write_costs(at.times)
+    write_record(at.overlap, _overlap(params, min(seeds)))
     return at
 
 
@@ -104,7 +105,7 @@ def _write_images(at: SimpleNamespace, classes: tuple[str, ...], synthetic: int,
     Images(pixels[:synthetic], labels[:synthetic], classes, source).save(at.pool)
     write_npy(at.synthetic / "index.npy", np.arange(synthetic))
     tensor = torch.from_numpy(pixels)
-    for name, wide in (("samples", 10), ("styles", 5), ("corrupted", 12)):
+    for name, wide in (("samples", 10), ("styles", 5), ("corrupted", 12), ("maps", 4), ("easy_hard", 8)):
         write_png(at.pictures / f"{name}.png", sheet(list(tensor[: 8 * wide].split(8))))
 
 
@@ -180,8 +181,29 @@ def _curve(config: Values) -> Values:
     )
 
 
+def _overlap(params: Values, seed: int) -> Values:
+    """Three maps, of which Grad-CAM is the same everywhere for one image."""
+    names = {"grad_cam": 4, "attention_16": 4, "attention_8": 8}
+    measures = {"iou": 0.61, "iou_null": 0.13, "spearman": 0.72, "spearman_null": -0.001}
+    maps: Values = {}
+    for place, (name, side) in enumerate(names.items()):
+        n = 199 if name == "grad_cam" else 200
+        found = {key: {"mean": value + place / 100, "sd": 0.2, "n": n} for key, value in measures.items()}
+        maps[name] = {"positions": [side, side], **found}
+    config = params["explain"]
+    return {"n": 200, "share": config["share"], "seed": seed, "alpha": list(params["alpha_o"]), "maps": maps}
+
+
 def _write_costs(folder: Path) -> None:
-    walls = {"evaluate": 41.3, "train": 187.4, "generate": 262.8, "style": 92.6, "fid": 21.9, "finetune": 19.2}
+    walls = {
+        "evaluate": 41.3,
+        "train": 187.4,
+        "generate": 262.8,
+        "style": 92.6,
+        "fid": 21.9,
+        "finetune": 19.2,
+        "explain": 9.0,
+    }
     for index, (name, wall) in enumerate({**walls, "download": 3.1, "split": 2.4, "select": 14.0}.items()):
         cost = {"wall_seconds": wall, "cpu_seconds": round(1.8 * wall, 1), "peak_memory_mb": 612 + 97 * index}
         write_record(folder / f"{name}.json", {"stage": name, **cost, "cores": 8, "threads": 2, "device": "cpu"})

@@ -150,7 +150,7 @@ def heat(page: Page, corruption: str) -> list[str]:
 
 def test_page_asks_the_network_for_nothing(default: Report) -> None:
     at, page, _ = default
-    assert len(page.resources) >= 3 * 2 + 8 + 3  # plots in two themes, strip, contact sheets
+    assert len(page.resources) >= 3 * 2 + 8 + 5  # plots in two themes, strip, contact sheets
     for address in page.resources:
         head, data = address.split(",")
         assert head == "data:image/png;base64"
@@ -159,7 +159,8 @@ def test_page_asks_the_network_for_nothing(default: Report) -> None:
     text = (at.out / "index.html").read_text()
     assert "<script" not in text and "<link" not in text and not re.search(r"https?://", text)
     assert "prefers-color-scheme: dark" in page.style and "width=device-width" in text
-    assert page.ids == {"result", "strip", "corruptions", "mix", "training", "classes", "time", "pictures", "meaning"}
+    sections = {"result", "strip", "corruptions", "mix", "training", "classes", "seeing", "confidence", "time"}
+    assert page.ids == sections | {"pictures", "meaning"}
 
 
 def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
@@ -178,8 +179,8 @@ def test_numbers_on_the_page_are_the_measured_ones(default: Report) -> None:
         if row["model"] == "tuned-0" and row["severity"] == "3":
             assert heat(page, row["corruption"])[2] == f"{int(row['correct']) / 10:.1f}"
     assert "bootstrap over the 1,000 test images" in page.text and "this run has one" in page.text
-    assert len(costs) == 9 and sum(cost["wall_seconds"] for cost in costs) == pytest.approx(644.7)
-    assert f"10{THIN}min 45{THIN}s" in page.text
+    assert len(costs) == 10 and sum(cost["wall_seconds"] for cost in costs) == pytest.approx(653.7)
+    assert f"10{THIN}min 54{THIN}s" in page.text
 
 
 def test_each_class_has_its_scores_and_minorities_are_told(run: Callable[..., Report]) -> None:
@@ -195,6 +196,31 @@ def test_each_class_has_its_scores_and_minorities_are_told(run: Callable[..., Re
         assert re.search(told, text), told
     assert re.search(rf" g minority 142 {re.escape(percent(float(rows['g']['precision'])))}", text)
     assert "fewer test images than the mean class" in text
+
+
+def test_looks_are_told_from_the_first_tap_on_beside_their_null(default: Report, run: Callable[..., Report]) -> None:
+    text = default[1].text.split("Where it looks")[1].split("Easy and hard")[0].replace(THIN, " ")
+    values = [f"{mean:z.2f} ± 0.20" for mean in (0.63, 0.15, 0.74, 0.019)]
+    assert f"attention, stride 8 8 × 8 positions, 200 pairs {' '.join(values)}" in text
+    assert "Grad-CAM 4 × 4 positions, 199 pairs 0.61 ± 0.20 0.13 ± 0.20 0.72 ± 0.20 0.00 ± 0.20" in text
+    places = [text.rindex(name) for name in ("attention, stride 8", "attention, stride 16", "4 × 4 positions, 199")]
+    assert places == sorted(places)
+    assert "the highest 20 % of the positions" in text and "over 200 test images" in text and "of seed" not in text
+    _, page, _ = run(seeds=(3, 1))
+    assert "fine-tuned model of seed 1 on test images" in page.text
+
+
+def test_without_maps_the_page_says_why(default: Report, copy: SimpleNamespace) -> None:
+    without = {**read_record(copy.overlap), "maps": {}}
+    write_record(copy.overlap, without)
+    text = again(copy).text
+    assert "nothing is laid over its images" in text and "IoU" not in text and "IoU" in default[1].text
+    maps = read_record(default[0].overlap)["maps"]
+    write_record(copy.overlap, {**without, "maps": {"grad_cam": maps["grad_cam"]}})
+    assert "The network has no attention head." in again(copy).text
+    nothing = {key: {"mean": None, "sd": None, "n": 0} for key in ("iou", "iou_null", "spearman", "spearman_null")}
+    write_record(copy.overlap, {**without, "maps": {"attention_8": {"positions": [8, 8], **nothing}}})
+    assert "8 × 8 positions, 0 pairs – – – –" in again(copy).text
 
 
 def test_summary_holds_means_distance_and_shares(run: Callable[..., Report]) -> None:

@@ -155,7 +155,7 @@ def test_a_stage_called_in_a_wrong_way(words: list[str]) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
-HELPERS = ["command", "usage", "classifier", "__main__", "__init__"]  # modules beside the stages
+HELPERS = ["command", "usage", "__main__", "__init__"]  # modules beside the stages
 
 
 @pytest.mark.parametrize("words", [[], ["trian"], ["--help"], ["..cli"], *([each] for each in HELPERS)])

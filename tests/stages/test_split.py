@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def images(**own: np.ndarray) -> Images:
 
 
 @pytest.fixture(autouse=True)
-def quarter(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def quarter(params: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(template, params.parent / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{params.parent}/mlflow.db")
     change(params, dataset__validation=0.25)
 

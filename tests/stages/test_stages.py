@@ -21,7 +21,7 @@ from impasto.config.model import Model
 from impasto.data.images import Images, to_unit
 from impasto.io import read_csv, read_json, read_npy, read_record
 from impasto.models.registry import build
-from impasto.models.saved import load_model
+from impasto.models.saved import load_model, save_model
 from impasto.precision import autocast
 from tiny import ROOT, change
 
@@ -36,10 +36,11 @@ def call(stage: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Path:
     """A working folder with parameters and 2 x 120 pictures."""
     root = tmp_path_factory.mktemp("stages")
     furnish(root, SMALL)
+    shutil.copy(template, root / "mlflow.db")
     return root
 
 
@@ -92,7 +93,7 @@ def test_an_npz_pool_is_held_against_the_classes(
     monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)
     (tmp_path / "src").symlink_to(home / "src")
     shutil.copytree(home / "data", tmp_path / "data")
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
         shutil.copy(home / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -143,6 +144,34 @@ def test_train_and_finetune(home: Path) -> None:
     assert not list(Path(".resume").glob("train*")), "forgotten once the next stage has started"
 
 
+def test_explain(home: Path) -> None:
+    """The lowest seed's tuned model speaks; the tables name test images, and every twin is of its own image."""
+    call("explain")
+    test, found = Images.load(Path("data/raw/test")), read_record(Path("metrics/overlap.json"))
+    model = load_model(Path("models/tuned/0"), torch.device("cpu"))[0]
+    with torch.inference_mode():
+        chance = model(to_unit(torch.from_numpy(np.array(test.pixels)))).softmax(1).numpy()
+    listed = read_csv(Path("data/explain/easy_hard.csv"))
+    assert len({row["image"] for row in listed}) == len(listed) and {row["kind"] for row in listed} == {"easy", "hard"}
+    for label, name in enumerate(test.classes):
+        own, truth = np.flatnonzero(test.labels == label), chance[:, label]
+        hard = [int(row["image"]) for row in listed if (row["class"], row["kind"]) == (name, "hard")]
+        assert hard == sorted(own, key=lambda row: truth[row])[:3]
+        for row in (row for row in listed if row["class"] == name):
+            assert float(row["confidence"]) == pytest.approx(truth[int(row["image"])], rel=1e-4)
+            assert row["answer"] == test.classes[chance[int(row["image"])].argmax()]
+    rows = read_csv(Path("data/explain/overlap.csv"))
+    assert len({row["image"] for row in rows}) == len(rows) == found["n"] == 20 and found["seed"] == 0
+    assert list(found["maps"]) == ["grad_cam"] and found["share"] == 0.2
+    for measure in ("iou", "spearman", "iou_null", "spearman_null"):
+        values = [float(row[measure]) for row in rows if row[measure]]
+        one = found["maps"]["grad_cam"][measure]
+        assert one["n"] == len(values) > 1 and one["mean"] == pytest.approx(np.mean(values), rel=1e-4)
+        assert one["sd"] == pytest.approx(np.std(values, ddof=1), rel=1e-4)
+    sizes = [Path(f"pictures/{name}.png").stat().st_size for name in ("maps", "easy_hard")]
+    assert min(sizes) > 3000
+
+
 def test_evaluate_and_report(home: Path) -> None:
     call("evaluate")
     scores = read_record(Path("metrics/evaluate.json"))
@@ -168,7 +197,8 @@ def test_evaluate_and_report(home: Path) -> None:
     call("report")
     summary = read_json(Path("metrics/summary.json"))
     assert summary["clean"] == pytest.approx(scores["tuned"]["clean"]["mean"])
-    assert Path("report/index.html").stat().st_size > 20_000
+    page = Path("report/index.html").read_text()
+    assert len(page) > 20_000 and "Where it looks" in page and "the hardest test images" in page
 
 
 @pytest.fixture
@@ -178,7 +208,7 @@ def copy(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).symlink_to(home / name)
     for folder in ("data", "models"):
         shutil.copytree(home / folder, tmp_path / folder)
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
         shutil.copy(home / name, tmp_path / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -199,6 +229,19 @@ def test_the_file_of_pretrained_weights_is_kept_with_the_model(monkeypatch: pyte
     call("train")
     told = read_json(Path("models/base/0/model.json"))["weights_sha256"]
     assert told == hashlib.sha256(Path("vit.safetensors").read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("copy")
+def test_a_network_without_maps_is_explained_without_them() -> None:
+    """Tokens that Grad-CAM does not know: easy and hard images, no overlap, a picture of images and twins alone."""
+    leaves = {leaf: None for leaf in Model.model_fields if leaf != "name"} | {"normalise": True}
+    config = Model.model_validate(leaves | {"name": "timm", "timm": "test_vit_relpos"})
+    for seed in (0, 1):
+        made = build(config, 2, [0.5] * 3, [0.5] * 3, seed)
+        save_model(Path(f"models/tuned/{seed}"), made, config, ("disc", "square"))
+    call("explain")
+    assert read_record(Path("metrics/overlap.json"))["maps"] == {} and read_csv(Path("data/explain/overlap.csv")) == []
+    assert len(read_csv(Path("data/explain/easy_hard.csv"))) >= 6 and Path("pictures/maps.png").exists()
 
 
 @pytest.mark.usefixtures("copy")

@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty MLflow database."""
-    path = tmp_path_factory.mktemp("mlflow") / "template.db"
-    store.connect(f"sqlite:///{path}")
-    return path
-
-
 @pytest.fixture
 def repo(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A committed repository as the current folder, untouched by the environment of an outer run."""

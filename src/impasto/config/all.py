@@ -10,6 +10,7 @@ from impasto.config.balance import Balance
 from impasto.config.base import S, Section, nearest, pick, read_yaml
 from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
+from impasto.config.explain import Explain
 from impasto.config.fid import Fid
 from impasto.config.finetune import Finetune
 from impasto.config.mix import Mix, Shares
@@ -32,7 +33,8 @@ class Of(Protocol):
 
 #: In the order of params.yaml.
 SECTIONS: tuple[type[Section], ...] = (
-    Seed, Seeds, Mix, Dataset, Synthetic, Style, Balance, Augment, Model, Train, Finetune, Evaluate, Fid,
+    Seed, Seeds, Mix, Dataset, Synthetic, Style, Balance, Augment, Model, Train, Finetune, Evaluate, Explain,
+    Fid,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -73,7 +74,15 @@ def read_groups(path: Path) -> Iterator[tuple[str, Group]]:
 
 
 def laid_out(path: Path) -> dict[str, Any]:
-    """A YAML mapping whose lists and numbers remember how they are written, as params.yaml is to have them."""
+    """A YAML mapping whose lists and numbers remember how they are written, as params.yaml is to have them.
+
+    It is for reading alone: who asks again for the same text gets the same objects.
+    """
     read_yaml(path)  # tells faults
-    tree: dict[str, Any] = YAML().load(path)
+    return _parse(path.read_bytes())
+
+
+@lru_cache(maxsize=64)
+def _parse(text: bytes) -> dict[str, Any]:
+    tree: dict[str, Any] = YAML().load(text)
     return tree

@@ -140,19 +140,27 @@ class AttentionHead(nn.Module):
         Raises:
             ImpastoError: a map has fewer than 4 x 4 positions.
         """
-        maps, context = self._seen(maps)
+        return self.rest(self.finished(maps))
+
+    def rest(self, maps: Sequence[Tensor]) -> Tensor:
+        """What :meth:`finished` returns to logits [N, classes]."""
+        context = self._context(maps)
         pooled = [tap(features, context) for tap, features in zip(self.taps, maps, strict=True)]
         logits: Tensor = self.classify(torch.cat(pooled, 1))
         return logits
 
     def weights(self, maps: Sequence[Tensor]) -> dict[int, Tensor]:
         """Stride -> attention float32 [N, H, W], see :meth:`Tap.weights`; takes what ``forward`` takes."""
-        maps, context = self._seen(maps)
-        each = zip(self.strides, self.taps, maps, strict=True)
+        maps = self.finished(maps)
+        context, each = self._context(maps), zip(self.strides, self.taps, maps, strict=True)
         return {stride: tap.weights(features, context) for stride, tap, features in each if isinstance(tap, Tap)}
 
-    def _seen(self, maps: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
-        """The maps with the last one finished, and the context of their estimators [N, D]."""
+    def finished(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """The maps of which ``forward`` speaks, the last one finished.
+
+        Raises:
+            ImpastoError: a map has fewer than 4 x 4 positions.
+        """
         for stride, features in zip(self.strides, maps, strict=True):
             if min(features.shape[2:]) < LEAST:
                 height, width = features.shape[2:]
@@ -161,8 +169,11 @@ class AttentionHead(nn.Module):
                     where="model.taps",
                     remedy="Leave this stride out of model.taps, or raise dataset.size.",
                 )
-        seen = [*maps[:-1], self.finish(maps[-1])]
+        return [*maps[:-1], self.finish(maps[-1])]
+
+    def _context(self, maps: Sequence[Tensor]) -> Tensor:
+        """The context of the estimators [N, D]."""
         last = self.taps[-1]
         assert isinstance(last, Tap)
-        context: Tensor = self.context(last.project(seen[-1].mean((2, 3))))
-        return seen, context
+        context: Tensor = self.context(last.project(maps[-1].mean((2, 3))))
+        return context

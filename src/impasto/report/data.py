@@ -30,7 +30,7 @@ SETS = {"C": "C", "C15": "C15", "C_bar": "C-bar", "without_noise": "without pixe
 """Mean over corruptions -> its name."""
 
 SHARES = ("share_synthetic", "share_stylised_o", "share_stylised_s")
-STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate")
+STAGES = ("download", "split", "generate", "select", "style", "fid", "train", "finetune", "evaluate", "explain")
 """In the order in which they run."""
 
 Epoch = dict[str, float]

@@ -13,6 +13,7 @@ from impasto.corruptions.tables import table_for
 from impasto.fid.curve import FrechetCurve
 from impasto.report.by_class import ByClass
 from impasto.report.data import SCORES, SETS, Cost, Curve, Evaluation, Material, realised
+from impasto.report.looks import Looks
 from impasto.report.recipe import Recipe, architecture, sentence, subject
 from impasto.report.strip import Strip
 from impasto.report.summary import summarise
@@ -43,6 +44,7 @@ class Findings:
         settings: table and seed of the corruptions.
         evaluation: scores on the test split.
         by_class: those of each class.
+        looks: where the classifier looks, with and without style.
         train: curve of the training from scratch.
         finetune: curve of the unfreezing.
         frechet: distance of the synthetic images over lambda_s, if there are any.
@@ -56,6 +58,7 @@ class Findings:
     settings: Evaluate
     evaluation: Evaluation
     by_class: ByClass
+    looks: Looks
     train: Curve
     finetune: Curve
     frechet: FrechetCurve | None

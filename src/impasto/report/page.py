@@ -16,7 +16,7 @@ from impasto.report.by_class import MEASURES, OVERALL
 from impasto.report.figures import Mark, Plot, frechet_plot, training_plots
 from impasto.report.findings import Findings
 
-PICTURES = ("samples", "styles", "corrupted")
+PICTURES = ("samples", "styles", "corrupted", "maps", "easy_hard")
 WRITTEN = (
     wording.percent, wording.span, wording.extent, wording.share, wording.decimal, wording.duration, wording.memory,
     wording.listed, wording.ranged, wording.spaced, wording.literal,

@@ -1,4 +1,4 @@
-"""Measure the classifiers on the test split, clean and corrupted: the only stage that opens it."""
+"""Measure the classifiers on the test split, clean and corrupted; no stage before this one opens it."""
 
 from __future__ import annotations
 

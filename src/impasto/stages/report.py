@@ -14,6 +14,7 @@ from impasto.report.by_class import load_by_class
 from impasto.report.card import render_card
 from impasto.report.data import Evaluation, load_costs, load_curve, load_evaluation, load_frechet, load_material
 from impasto.report.findings import Findings
+from impasto.report.looks import load_looks
 from impasto.report.page import draw_plots, load_pictures, render_page
 from impasto.report.panels import strip_png
 from impasto.report.recipe import Recipe
@@ -34,6 +35,7 @@ def report(
     evaluation: In,
     corruptions: In,
     classes: In,
+    overlap: In,
     fid: In,
     train_curve: In,
     finetune_curve: In,
@@ -45,8 +47,9 @@ def report(
 ) -> None:
     """Write the page, the model card and the summary; nothing is measured anew."""
     sources = Sources(images, split, pool, synthetic, style)
-    measured = {"evaluation": evaluation, "corruptions": corruptions, "classes": classes, "fid": fid}
-    measured |= {"train_curve": train_curve, "finetune_curve": finetune_curve, "pictures": pictures, "times": times}
+    measured = {"evaluation": evaluation, "corruptions": corruptions, "classes": classes, "overlap": overlap}
+    measured |= {"fid": fid, "train_curve": train_curve, "finetune_curve": finetune_curve}
+    measured |= {"pictures": pictures, "times": times}
     with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured) as this:
         scores = load_evaluation(evaluation, corruptions)
         findings = Findings(
@@ -54,6 +57,7 @@ def report(
             settings=this.load(Evaluate),
             evaluation=scores,
             by_class=load_by_class(classes, scores.classes),
+            looks=load_looks(overlap),
             train=load_curve(train_curve),
             finetune=load_curve(finetune_curve),
             frechet=load_frechet(fid),

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from impasto.precision import in_full
+
 
 class Encoder(Protocol):
     """What style transfer asks of an encoder; an ``nn.Module`` in eval mode, without gradients."""
@@ -82,7 +84,7 @@ class EfficientNetLite0Encoder(nn.Module):
         features = normalise(resized(images, self.upscale)).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
         for number, stage in enumerate(self.stages):
-            with nullcontext() if number >= _IN_FULL else torch.autocast(images.device.type, enabled=False):
+            with nullcontext() if number >= _IN_FULL else in_full(images.device):
                 features = stage(features)
             found.append(features)
         return found

@@ -8,18 +8,24 @@ the sequences here have the same layers at the same numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from impasto.data.weights import Shapes, shapes
+from impasto.precision import in_full
+from impasto.style.doubling import doubled_early
 from impasto.style.encoders import resized
 
 LAYERS = 31
 """Layers of the encoder, up to relu4_1; the published file goes on to relu5_4 with layer 52."""
 
 _LEVELS = (4, 11, 18, LAYERS)  # relu1_1, relu2_1, relu3_1 and relu4_1 are the layers before these
+
+_IN_FULL = 7
+"""Layers, up to relu1_2, that autocast leaves in float32: a quarter of bfloat16's error for an eighth of the time."""
 
 
 class Vgg19Encoder(nn.Module):
@@ -50,9 +56,11 @@ class Vgg19Encoder(nn.Module):
         """Features [B, 64, u, u], [B, 128, u/2, u/2], [B, 256, u/4, u/4], [B, 512, u/8, u/8] of [B, 3, H, W]."""
         features = resized(images, self.upscale).contiguous(memory_format=torch.channels_last)
         found: list[Tensor] = []
-        for first, end in pairwise((0, *_LEVELS)):
-            features = self.layers[first:end](features)
-            found.append(features)
+        for number, layer in enumerate(self.layers, start=1):
+            with nullcontext() if number > _IN_FULL else in_full(images.device):
+                features = layer(features)
+            if number in _LEVELS:
+                found.append(features)
         return found
 
 
@@ -70,10 +78,14 @@ class VggDecoder(nn.Module):
         self.layers.load_state_dict(dict(weights), assign=True)
         self.requires_grad_(False).eval()
         self.to(memory_format=torch.channels_last)
+        self.quick = doubled_early(self.layers)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Pictures [B, 3, 8h, 8w], about [0, 1] but not clamped, from features [B, 512, h, w]."""
-        pictures: Tensor = self.layers(features)
+        """Pictures [B, 3, 8h, 8w], about [0, 1] but not clamped, from features [B, 512, h, w].
+
+        As ``layers`` computes them, up to rounding, with fewer operations (:mod:`impasto.style.doubling`).
+        """
+        pictures: Tensor = self.quick(features)
         return pictures
 
 

@@ -1,0 +1,1 @@
+"""Where a classifier looks, how sure it is, and whether style moves either."""
