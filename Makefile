@@ -6,7 +6,7 @@ export MLFLOW_DISABLE_TELEMETRY = true
 STAMP := $(VENV)/.installed
 PORT ?= 5000
 
-.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences bench lock
+.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences paintings bench lock
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -57,6 +57,9 @@ claims: $(STAMP)   ## the arms that the paper's claims need, and what they say
 
 differences: $(STAMP) ## the arms that tell the paper's text from its code
 	python benchmarks/differences.py
+
+paintings: $(STAMP) ## the experiments on stylised copies, on pictures in data/official/paintings, and what they say
+	python benchmarks/paintings.py
 
 bench: $(STAMP)    ## all benchmarks
 	python benchmarks/run.py

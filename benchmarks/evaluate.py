@@ -33,7 +33,16 @@ def measure(n: int = 2000, names: Sequence[str] = ("c",)) -> dict[str, float | i
     """
     from impasto.config.dataset import Dataset
 
-    facts = {"name": "digits", "root": None, "published": True, "size": 32, "test": 0.5, "validation": 0.1, "seed": 0}
+    facts = {
+        "name": "digits",
+        "root": None,
+        "published": True,
+        "size": 32,
+        "test": 0.5,
+        "validation": 0.1,
+        "imbalance": 1.0,
+        "seed": 0,
+    }
     facts |= dict.fromkeys(("version", "task", "split"))
     images: Images = digits(Dataset.model_validate(facts))[1]
     images = images.take(torch.arange(n).numpy() % len(images))

@@ -15,6 +15,7 @@ import words
 from arm_tables import ablation, differences
 from corruption_speeds import speed
 from estimates import estimate
+from painted import paintings
 from results import results
 from speeds import benchmarks
 from verdicts import claims
@@ -66,6 +67,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/corruptions.md": {"speed": speed},
     "docs/results.md": {"results": results},
     "docs/claims.md": {"claims": claims},
+    "docs/paintings.md": {"paintings": paintings},
     "docs/performance.md": {"estimate": estimate},
 }
 

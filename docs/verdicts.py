@@ -23,11 +23,15 @@ def claims(judged: Path = JUDGED) -> str:
         return "**Not judged yet**: `make claims` runs what is needed, `impasto claims` judges it."
     found = json.loads(judged.read_text(encoding="utf-8"))
     rows = found["claims"]
-    counts = Counter(row["verdict"] for row in rows)
-    told = ", ".join(f"{counts[each]} {each}" for each in (SUPPORTED, REFUTED, UNDECIDED))
     unmeasured = sum(bool(row["missing"]) for row in rows)
-    head = f"**{told}**, {unmeasured} of these for want of runs or of synthetic images. Runs: {found['origin']}."
+    head = f"{summary(rows)}, {unmeasured} of these for want of runs or of synthetic images. Runs: {found['origin']}."
     return "\n\n".join([head, table(rows), *effects(rows), *(made(*each) for each in found["facts"].items())])
+
+
+def summary(rows: list[dict[str, Any]]) -> str:
+    """How many claims have which verdict."""
+    counts = Counter(row["verdict"] for row in rows)
+    return "**" + ", ".join(f"{counts[each]} {each}" for each in (SUPPORTED, REFUTED, UNDECIDED)) + "**"
 
 
 def made(dataset: str, facts: dict[str, Any]) -> str:

@@ -60,6 +60,7 @@ def test_the_parameter_reference_is_fresh() -> None:
         ("docs/corruptions.md", "speed -->\n"),
         ("docs/results.md", "results -->\n**"),
         ("docs/claims.md", "claims -->\n**"),
+        ("docs/paintings.md", "paintings -->\n**"),
     ],
 )
 def test_the_numbers_in_the_text_are_those_of_the_metrics(

@@ -63,6 +63,27 @@ def test_the_batch_size_does_not_matter(batch: int) -> None:
     assert np.array_equal(one.predicted, other.predicted) and np.allclose(one.confidence, other.confidence, atol=1e-5)
 
 
+def test_what_differs_in_its_head_alone_shares_the_rest_and_answers_as_it_does_alone() -> None:
+    heads = {"attention": "additive_softmax", "taps": [2, 4], "head_dropout": 0.2}
+    for changes in ({}, heads):
+        models = {name: network(**changes).eval() for name in ("one", "two", "apart")}
+        with torch.no_grad():
+            for parameter in models["two"].get_submodule("head").parameters():
+                parameter.add_(0.3)
+            next(models["apart"].get_submodule("stem").parameters()).mul_(0.5)
+        alone = {name: predict({name: model})[name] for name, model in models.items()}
+        seen: list[str] = []
+        for name, model in models.items():
+            stem = model.get_submodule("stem")
+            stem.register_forward_hook(lambda module, inputs, output, name=name, seen=seen: seen.append(name))
+        together = predict(models)
+        assert seen == ["one", "apart"] * 5, "of each cell one batch, shown to two networks"
+        for name in models:
+            assert np.array_equal(alone[name].predicted, together[name].predicted)
+            assert np.array_equal(alone[name].confidence, together[name].confidence)
+        assert not np.array_equal(alone["one"].confidence, alone["two"].confidence)
+
+
 def test_models_are_measured_side_by_side_as_they_are_alone() -> None:
     models = {"one": network(seed=1).eval(), "other": network(seed=2).eval()}
     both = predict(models)

@@ -43,6 +43,7 @@ RERUNS = {
     "combine_s": "train",
     "dataset": "download",
     "dataset.validation": "split",
+    "dataset.imbalance": "split",
     "synthetic": "generate",
     "synthetic.count": "select",
     "synthetic.keep": "select",

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import get_args
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 from scipy import stats
 
@@ -186,3 +187,69 @@ def test_differences_of_arms_are_paired(benchmark: Benchmark) -> None:
     interval = stats.ttest_rel(rows["ta"], rows["baseline"]).confidence_interval(0.95)
     assert found["clean"]["mean"] == pytest.approx(0.0175) and found["C"]["mean"] == pytest.approx(0.0175 / 2)
     assert found["clean"]["interval"] == pytest.approx(list(interval))
+
+
+def test_every_arm_of_the_paintings_is_valid_and_has_an_experiment(
+    benchmark: Benchmark, params: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paintings, original = benchmark("paintings"), params.read_text()
+    shutil.copytree(ROOT / "presets", root / "presets")
+    with pytest.raises(SystemExit, match=r"error: data/official/paintings is no folder; put class folders"):
+        paintings.queue(["originals"])
+    (root / "data/official/paintings").mkdir(parents=True)
+    queue, seen = paintings.queue(list(paintings.ARMS)), set()
+    for words in queue.values():
+        params.write_text(original)
+        apply_overrides(str(params), words[1:-1:2])
+        assert words[-1] == "evaluate" and set(words[:-1:2]) == {"-S"}
+        check(params)
+        seen.add(params.read_text())
+        assert f"dataset.root={root}/data/official/paintings" in words and "seeds=[0,1,2,3,4]" in words
+    assert len(seen) == len(queue) == 7 + 8 + 4 + 3 and next(iter(queue)) == "paintings-originals-5-seeds"
+    monkeypatch.setenv("PAINTINGS_ROOT", str(root / "presets"))
+    assert f"dataset.root={root}/presets" in next(iter(paintings.queue(["class"]).values()))
+
+
+def test_the_claims_on_paintings_need_no_other_arms(benchmark: Benchmark) -> None:
+    arms, claims = benchmark("paintings").ARMS, benchmark("painted_claims").CLAIMS
+    assert {arm for claim in claims.values() for arm in claim.arms} <= set(arms)
+    unused = set(arms) - {arm for claim in claims.values() for arm in claim.arms}
+    assert unused == {"attention-dot", "attention-tanh_additive", "attention-sigmoid"}
+
+
+CSV = """model,class,n,group,recall
+base-0,minority,9,,0.1
+tuned-0,dog,5,majority,0.9
+tuned-0,majority,9,,0.8
+tuned-0,minority,9,,0.6
+tuned-1,majority,9,,0.7
+tuned-1,minority,9,,0.5
+"""
+
+
+def test_the_paintings_are_tabulated_and_judged(benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From what experiments have written to a table with verdicts, two seeds."""
+    paintings = benchmark("paintings")
+    monkeypatch.setattr(paintings, "SEEDS", range(2))
+    by_arm = {"class": 0.03, "originals": 0.0}
+
+    def read(revision: str, path: str) -> dict[str, object]:
+        if path.startswith("metrics/time"):
+            return {"cpu_seconds": 60.0, "cores": 2, "threads": 1, "device": "cpu"}
+        scores = {"clean": 0.7 + by_arm[revision], "balanced": 0.6, "C": 0.5}
+        seeds = {seed: scores | {"clean": scores["clean"] + by_arm[revision] * int(seed) / 9} for seed in "01"}
+        facts = {"n": 4, "classes": ["a", "b"], "sets": {"C": ["fog"]}, "severities": [3]}
+        return facts | {"base": {"seeds": {}}, "tuned": {"seeds": seeds}}
+
+    monkeypatch.setattr(paintings, "read", read)
+    monkeypatch.setattr(paintings, "shown", lambda revision, path: CSV)
+    monkeypatch.setattr(paintings, "parameters", lambda revision: {"dataset": {"imbalance": 10.0, "size": 128}})
+    found = paintings.tabulate({arm: arm for arm in by_arm}, "f" * 40)
+    row = found["arms"]["class"]
+    assert row["core_minutes"] == 3.0 and row["minority_seeds"] == [0.6, 0.5] and row["majority"] == 0.75
+    verdicts = {each["claim"]: (each["verdict"], each["missing"]) for each in found["claims"]}
+    assert verdicts["accuracy"] == ("supported", "") and verdicts["no-cost"] == ("supported", "")
+    assert verdicts["bias"] == ("undecided", ""), "no difference at all"
+    lacking = "not run: any, external; `make paintings` runs them"
+    assert verdicts["own-class"] == ("undecided", lacking) and verdicts["hardest"][1].startswith("not run: hardest")
+    assert json.loads(json.dumps(found)) == found

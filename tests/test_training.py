@@ -42,7 +42,7 @@ def constant(epochs: int = 1, rate: float = 0.05, **changes: Any) -> Phase:
 
 
 def unfreezing(stages: list[dict[str, Any]]) -> Finetune:
-    return Finetune.model_validate({"stages": stages, "selection": {"metric": "none", "patience": 0}})
+    return Finetune.model_validate({"stages": stages, "copies": "kept", "selection": {"metric": "none", "patience": 0}})
 
 
 @pytest.mark.parametrize(

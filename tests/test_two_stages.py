@@ -81,7 +81,9 @@ def unfreezing(metric: str = "none", patience: int = 0) -> Finetune:
         {"open": 2, "epochs": 2, "learning_rate": 0.02, "batch_norm": "frozen"},
         {"open": 4, "epochs": 3, "learning_rate": 0.01, "batch_norm": "train"},
     ]
-    return Finetune.model_validate({"stages": stages, "selection": {"metric": metric, "patience": patience}})
+    return Finetune.model_validate(
+        {"stages": stages, "copies": "kept", "selection": {"metric": metric, "patience": patience}}
+    )
 
 
 def test_each_stage_changes_the_blocks_that_it_opens_and_no_others(root: Path) -> None:

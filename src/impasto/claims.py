@@ -53,7 +53,7 @@ def _rises(runs: Mapping[str, Any]) -> Found:
         f"distance, {low:g} to {high:g}": list(map(float, gain))
         for low, high, gain in zip(points[:-1], points[1:], np.diff(curves, axis=1).T, strict=True)
     }
-    return _several(steps, "distance")
+    return several(steps, "distance")
 
 
 def _predicts(score: str) -> Callable[[Mapping[str, Any]], Found]:
@@ -75,12 +75,12 @@ def _better(ours: str, others: Sequence[str], score: str = "C") -> Callable[[Map
             f"{_NAMES[score]}, {ours} - {other}": paired(_scores(runs, ours, score), _scores(runs, other, score))
             for other in others
         }
-        return _several(gains, "points")
+        return several(gains, "points")
 
     return measure
 
 
-def _several(differences: Mapping[str, Sequence[float]], unit: str) -> Found:
+def several(differences: Mapping[str, Sequence[float]], unit: str) -> Found:
     """Mean differences, with Holm's intervals beside their own where there are two or more."""
     strict = holm(differences) if len(differences) > 1 else {}
     return Found({name: effect(values) for name, values in differences.items()}, unit, strict)
@@ -161,7 +161,18 @@ def _row(key: str, claim: Claim, runs: Mapping[str, Any]) -> dict[str, Any]:
         claim = WITHOUT.get(key, claim)
         if key not in WITHOUT:
             return _unknown(claim, NO_IMAGES)
-    if lacking := _lacking(claim, runs):
+    return judged(claim, runs)
+
+
+def judged(claim: Claim, runs: Mapping[str, Any], make: str = MAKE) -> dict[str, Any]:
+    """The verdict on one claim, without ``dataset`` and ``claim`` (see :func:`judge`).
+
+    Args:
+        claim: of any paper.
+        runs: as :func:`judge` takes them.
+        make: what is told to run what is missing.
+    """
+    if lacking := _lacking(claim, runs, make):
         return _unknown(claim, lacking)
     found = claim.measure(runs)
     told = sides(found)
@@ -177,14 +188,14 @@ def _interval(one: Effect) -> dict[str, Any]:
     return {"interval": list(one.interval), "level": one.level}
 
 
-def _lacking(claim: Claim, runs: Mapping[str, Any]) -> str:
+def _lacking(claim: Claim, runs: Mapping[str, Any], make: str) -> str:
     if arms := [arm for arm in claim.arms if arm not in runs["arms"]]:
-        return f"not run: {', '.join(arms)}; {MAKE}"
+        return f"not run: {', '.join(arms)}; {make}"
     if len(curves := runs["curves"]) >= claim.curves:
         return ""
     rising = sum(bool(np.all(np.diff(curve["distance"]) > 0)) for curve in curves.values())
     told = f", of which {rising} rise(s) at every step" if curves else ""
-    return f"{len(curves)} curve(s){told}; {claim.curves} are needed; {MAKE}"
+    return f"{len(curves)} curve(s){told}; {claim.curves} are needed; {make}"
 
 
 def _unknown(claim: Claim, missing: str) -> dict[str, Any]:

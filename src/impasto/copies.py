@@ -1,14 +1,15 @@
 """Copies that balance the classes: which images are shown again, and in which style (ST-SACLF, arXiv 2408.01827).
 
 A class of n images gets round(m n) copies, m being p1 for majority and p2 for rare classes. They are drawn once, before
-training, and are rows like any other from then on: the original stream has n (1 + m) rows of the class, of which an
-epoch draws as it draws anyway. So class c is shown in proportion to n_c (1 + m_c), and m_c / (1 + m_c) of it are
-copies. Lambda and lambda_o act beside that: with all copies 0 the sampler is that of Siedel et al.
+training, unless ``finetune.copies`` has them drawn anew for each stage, and are rows like any other from then on: the
+original stream has n (1 + m) rows of the class, of which an epoch draws as it draws anyway. So class c is shown in
+proportion to n_c (1 + m_c), and m_c / (1 + m_c) of it are copies. Lambda and lambda_o act beside that: with all
+copies 0 the sampler is that of Siedel et al.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,6 +47,18 @@ class Copies(NamedTuple):
     replicate: Tensor
 
 
+class Redraw(NamedTuple):
+    """How copies are drawn anew for a stage of fine-tuning: as many of each class, so that labels stay what they are.
+
+    Attributes:
+        hardest: whether the images of which the model is least sure are copied.
+        draw: number of the stage, and float32 [N] how sure the model is of each image's class, where that counts.
+    """
+
+    hardest: bool
+    draw: Callable[[int, Tensor | None], Copies]
+
+
 class Bank(NamedTuple):
     """What copies draw their styles from.
 
@@ -79,7 +92,14 @@ def per_class(counts: Sequence[int], classes: Sequence[str], balance: Balance) -
 
 
 def draw_copies(
-    labels: Tensor, copies: Sequence[int], bank: Bank, balance: Balance, alpha: Interval, seed: int
+    labels: Tensor,
+    copies: Sequence[int],
+    bank: Bank,
+    balance: Balance,
+    alpha: Interval,
+    seed: int,
+    stage: int | None = None,
+    sure: Tensor | None = None,
 ) -> Copies:
     """Draw the pairs of all classes.
 
@@ -93,11 +113,15 @@ def draw_copies(
         balance: copy, styles, replace.
         alpha: [low, high] of the style strength.
         seed: the pipeline's seed: one set of pairs for all training runs.
+        stage: number of the stage of fine-tuning for which they are drawn anew, a further part of the key.
+        sure: float32 [N]; the images with the lowest numbers are copied, each once before any a second time, in place
+            of images drawn at random.
 
     Raises:
         ImpastoError: copies are asked for of a class without images.
     """
-    parts = [_of_class(labels, c, n, bank, balance, alpha, seed) for c, n in enumerate(copies) if n]
+    draws = _Draws(seed, () if stage is None else (stage,), balance.replace, sure)
+    parts = [_of_class(labels, c, n, bank, balance, alpha, draws) for c, n in enumerate(copies) if n]
     columns = zip(*parts, strict=True) if parts else ((torch.zeros(0, dtype=kind),) for kind in _TYPES)
     return Copies(balance.copy_, len(labels), *map(torch.cat, columns))
 
@@ -127,8 +151,31 @@ def show_copies(plan: Plan, copies: Copies, combine: Combine) -> Plan:
     )
 
 
+class _Draws(NamedTuple):
+    """Where draws come from: a seed, what else keys them, whether they repeat, and what replaces those of images."""
+
+    seed: int
+    stage: tuple[int, ...]
+    replace: bool
+    sure: Tensor | None
+
+    def source(self, purpose: str, c: int) -> torch.Generator:
+        return generator(self.seed, purpose, c, *self.stage)
+
+    def styles(self, pool: Tensor, n: int, c: int) -> Tensor:
+        return pool[_draw(len(pool), n, self.replace, self.source("copies-style", c))[0]]
+
+    def images(self, rows: Tensor, n: int, c: int) -> tuple[Tensor, Tensor]:
+        """Which of a class's images, int64 [n], and how often each was drawn before, int64 [n]."""
+        if self.sure is None:
+            pick, replicate = _draw(len(rows), n, self.replace, self.source("copies-content", c))
+            return rows[pick], replicate
+        order, turn = rows[self.sure[rows].argsort(stable=True)], torch.arange(n)
+        return order[turn % len(rows)], turn // len(rows)
+
+
 def _of_class(
-    labels: Tensor, c: int, n: int, bank: Bank, balance: Balance, alpha: Interval, seed: int
+    labels: Tensor, c: int, n: int, bank: Bank, balance: Balance, alpha: Interval, draws: _Draws
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Content, style, alpha and replicate of the copies of one class."""
     rows = (labels == c).nonzero()[:, 0]
@@ -138,16 +185,15 @@ def _of_class(
             where="balance",
             remedy="Leave the class out, or give it training images.",
         )
-    pick, replicate = _draw(len(rows), n, balance.replace, generator(seed, "copies-content", c))
+    content, replicate = draws.images(rows, n, c)
     style, strength = torch.full((n,), NO_STYLE), torch.zeros(n)
     if balance.copy_ == "style":
-        pool = _pool(bank, c, balance)
-        style = pool[_draw(len(pool), n, balance.replace, generator(seed, "copies-style", c))[0]]
+        style = draws.styles(_pool(bank, c, balance), n, c)
         low, high = alpha
-        strength = low + (high - low) * torch.rand(n, generator=generator(seed, "copies-alpha", c))
+        strength = low + (high - low) * torch.rand(n, generator=draws.source("copies-alpha", c))
     elif balance.copy_ == "reconstruction":
         style = torch.zeros(n, dtype=torch.int64)  # at alpha 0 no style is seen
-    return rows[pick], style, strength, replicate
+    return content, style, strength, replicate
 
 
 def _pool(bank: Bank, c: int, balance: Balance) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from impasto.corrupted.sources import Cell, CorruptedSets
 from impasto.data.images import to_unit
+from impasto.models.parted import parted
 from impasto.precision import autocast
 from impasto.progress import track
 
@@ -48,6 +49,8 @@ def predict_all(
 ) -> dict[str, Predictions]:
     """Run all classifiers over all cells; each corrupted batch is made or read once and shown to every classifier.
 
+    Classifiers that differ in their heads alone share what comes before: their network sees a batch once.
+
     Args:
         models: classifiers by name, float images [B, 3, H, W] in [0, 1] -> logits.
         sets: the test sets; all have as many images as the clean one.
@@ -64,18 +67,37 @@ def predict_all(
         name: Predictions(list(cells), labels, np.zeros(labels.shape, np.int16), np.zeros(labels.shape, np.float32))
         for name in models
     }
+    groups = _alike(models)
     for index in track(len(cells), "corruptions", "set"):
         for start in range(0, labels.shape[1], batch):
             rows = slice(start, min(start + batch, labels.shape[1]))
             shown = sets.batch(cells[index], rows)
-            for who, model in models.items():
-                probability, label = _predict(model, shown, device, precision)
-                found[who].predicted[index, rows] = label.cpu().numpy()
-                found[who].confidence[index, rows] = probability.cpu().numpy()
+            for group in groups:
+                for who, logits in _answers(group, shown, device, precision):
+                    probability, label = logits.softmax(1).max(1)
+                    found[who].predicted[index, rows] = label.cpu().numpy()
+                    found[who].confidence[index, rows] = probability.cpu().numpy()
     return found
 
 
-def _predict(model: nn.Module, pixels: Tensor, device: torch.device, precision: str) -> tuple[Tensor, Tensor]:
+def _alike(models: Mapping[str, nn.Module]) -> list[dict[str, nn.Module]]:
+    """The classifiers by the numbers of their bodies; one that cannot be cut stands alone."""
+    found: dict[str, dict[str, nn.Module]] = {}
+    for name, model in models.items():
+        cut = parted(model)
+        found.setdefault(cut.digest() if cut else f"alone: {name}", {})[name] = model
+    return list(found.values())
+
+
+def _answers(
+    group: Mapping[str, nn.Module], pixels: Tensor, device: torch.device, precision: str
+) -> Iterator[tuple[str, Tensor]]:
+    """Name and logits float32 [B, K] of each classifier of a group; the first one's body stands for all."""
     with torch.inference_mode(), autocast(precision, device):
-        probability, label = model(to_unit(pixels)).float().softmax(1).max(1)
-    return probability, label
+        images = to_unit(pixels)
+        cuts = {name: parted(model) for name, model in group.items()}
+        first = next(iter(cuts.values()))
+        features = first.body(images) if first and len(cuts) > 1 else None
+        for name, cut in cuts.items():
+            logits: Tensor = cut.head(features) if cut and features else group[name](images)
+            yield name, logits.float()

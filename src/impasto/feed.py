@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -13,10 +13,11 @@ from impasto.augment import policy
 from impasto.config.augment import Augment
 from impasto.config.mix import Mix
 from impasto.config.style import Difference
-from impasto.copies import Copies, show_copies
+from impasto.copies import Copies, Redraw, show_copies
 from impasto.data.stream import Stream
 from impasto.errors import ImpastoError
 from impasto.faithful import PAINTED, faithful_draws, left_out
+from impasto.features import Features
 from impasto.mix import Plan, draw_plan
 from impasto.paintings import Paintings, gather
 
@@ -35,6 +36,8 @@ class Feed:
         device: where the batches are wanted.
         faithful: in what styles are drawn as the paper's code draws them (:mod:`impasto.faithful`).
         copies: rows at the end of the original stream that are copies of others; None if there are none.
+        redraw: how these are drawn anew when a phase of the training begins; None keeps them.
+        features: where what a frozen network makes of the images is kept; runs may share it.
         views: how often a batch shows each image: once, or the plain image and then two augmentations of the plan's.
     """
 
@@ -50,8 +53,11 @@ class Feed:
     faithful: Collection[Difference] = ()
     views: int = 1
     copies: Copies | None = None
+    redraw: Redraw | None = None
+    features: Features = field(default_factory=Features)
 
     def __post_init__(self) -> None:
+        self.drawn: list[Copies] = []
         if self.mix.most_synthetic > 0 and not len(self.streams[1]):
             raise ImpastoError(
                 f"lambda is {self.mix.lambda_}, but there are no synthetic images",
@@ -62,6 +68,38 @@ class Feed:
     def __len__(self) -> int:
         """Images of an epoch: as many as there are originals, copies not counted."""
         return self.copies.first if self.copies else len(self.streams[0])
+
+    @property
+    def still(self) -> bool:
+        """Whether every original image, and every copy, looks the same whenever it is shown, and nothing else is."""
+        own, mix = self.augment, self.mix
+        acts = (
+            own.flip, own.crop, own.trivial, own.augmix != "none", own.erase, own.mixup, own.cutmix, own.noise,
+            own.feature_noise != "none", own.deepaugment.share,
+        )  # fmt: skip
+        return self.views == 1 and mix.most_synthetic == 0 and mix.most_stylised == 0 and not any(acts)
+
+    def pictures(self, rows: Tensor) -> Tensor:
+        """What rows (int64 [B], CPU) of the original stream look like where that is always so; uint8 [B, 3, H, W]."""
+        images = self.streams[0].gather(rows)
+        if self.copies is None or self.copies.kind not in ("style", "reconstruction"):
+            return images
+        places = (rows >= self.copies.first).nonzero()[:, 0]
+        if len(places):
+            at, there = rows[places] - self.copies.first, places.to(images.device)
+            images[there] = self.paintings.painted(images[there], self.copies.style[at], self.copies.alpha[at])
+        return images
+
+    def put(self, *drawn: Copies) -> None:
+        """Let other copies, drawn anew for one stage after the other, follow on the images; the last of them are shown.
+
+        ``drawn`` holds all of them, in their order.
+        """
+        self.drawn += drawn
+        if drawn:
+            self.copies = drawn[-1]
+            self.streams = (self.streams[0].copied(len(self), self.copies.content), self.streams[1])
+            self.paintings.begin(self.streams)
 
     def plan(self, epoch: int) -> Plan:
         """The plan of an epoch."""

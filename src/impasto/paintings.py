@@ -66,6 +66,15 @@ class Paintings:
         self._slots = Slots()
         self._unsettled = torch.zeros(0, dtype=torch.bool)
 
+    def begin(self, streams: tuple[Stream, Stream]) -> None:
+        """Go on with other images of the same number and size; no painting is kept."""
+        self._streams, self._slots = streams, Slots()
+        self._unsettled.zero_()
+
+    def painted(self, images: Tensor, styles: Tensor, alpha: Tensor) -> Tensor:
+        """Paintings uint8 [B, 3, H, W] that are not kept; the arguments are those of the style transfer."""
+        return self._stylise(images, styles, alpha)
+
     def paint(self, plan: Plan) -> None:
         """Paint what the plan shows for the first time or wants fresh."""
         shown = plan.stylised.nonzero()[:, 0]

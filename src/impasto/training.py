@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,9 +20,11 @@ from impasto.batch_augment import BatchAugment
 from impasto.checkpoint import Resume
 from impasto.config.selection import Selection
 from impasto.config.train import Train
+from impasto.copies import Copies
 from impasto.criterion import Criterion
 from impasto.data.stream import Stream
 from impasto.feed import Feed
+from impasto.frozen import Frozen, frozen
 from impasto.models.compiled import compile_parts
 from impasto.models.registry import blocks
 from impasto.models.shared_batch_norm import share_batch_norm
@@ -36,7 +37,7 @@ from impasto.rng import key
 from impasto.runtime import first
 from impasto.selection import Best
 from impasto.validation import Row as Row
-from impasto.validation import measure
+from impasto.validation import measure, sureness
 
 
 def fit(
@@ -67,14 +68,13 @@ def fit(
         selection: by what the best model is chosen, with which every phase and the run end, and when a phase ends
             early. The last row then has its numbers and, as ``selected_epoch``, how many epochs it has seen.
     """
-    loop = Loop(model, feed, phases, train, purpose, selection)
-    measured = partial(measure, model, validation, train, feed.device, balanced=loop.balanced)
+    loop = Loop(model, feed, phases, train, purpose, selection, validation)
     history = loop.restore(resume.load())
     for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
         place = loop.place(len(history))
         if place == len(loop.schedule):  # some phase has ended early
             break
-        history.append(_epoch(loop, epoch, place, measured))
+        history.append(_epoch(loop, epoch, place))
         last = loop.place(len(history)) == len(loop.schedule)
         if not last or not (loop.average.count or loop.best):
             on_epoch(epoch, history[-1])
@@ -82,28 +82,29 @@ def fit(
             resume.save(loop.state(history))
             feed.paintings.settle()
     if history:
-        _end(loop, history, measured, on_epoch)
+        _end(loop, history, on_epoch)
     return history
 
 
-def _epoch(loop: Loop, epoch: int, place: int, measured: Callable[[], Row]) -> Row:
+def _epoch(loop: Loop, epoch: int, place: int) -> Row:
     """Run one epoch of the schedule; its row, with what the validation images say of the model after it."""
     if loop.best and not loop.best.scores:  # training may make nothing better
-        loop.best.see(loop.model, measured())
-    row, found = loop.run(epoch, place), measured()
+        loop.best.see(loop.model, loop.measured())
+    row, found = loop.run(epoch, place), loop.measured()
     if loop.best:
         loop.best.see(loop.model, found)
     return row | _named(found)
 
 
-def _end(loop: Loop, history: list[Row], measured: Callable[[], Row], on_epoch: Callable[[int, Row], None]) -> None:
+def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -> None:
     """Let the averaged or the best model be the result, where there is one, and tell the last row."""
     last = len(history) - 1
     if loop.average.count:
         loop.model.load_state_dict(loop.average.model.state_dict())
         with seeded(loop.feed, loop.purpose, "refresh", last):
             refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
-        history[-1] |= _named(measured())
+        loop.frozen = None  # what it was computed with is no more
+        history[-1] |= _named(loop.measured())
         on_epoch(last, history[-1])
     elif loop.best:
         loop.best.put_into(loop.model)
@@ -134,7 +135,10 @@ class Loop:
         train: Train,
         purpose: str,
         selection: Selection | None = None,
+        validation: Stream | None = None,
     ) -> None:
+        self.validation = validation
+        self.frozen: Frozen | None = None
         self.model, self.feed, self.train, self.purpose, self._phases = model, feed, train, purpose, phases
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
         share_batch_norm(model)
@@ -162,14 +166,14 @@ class Loop:
             place: the epoch of the schedule, another one than ``epoch`` once a phase has ended early.
         """
         phase, local = self.schedule[epoch if place is None else place]
-        if self.best and not local:  # a phase begins with the best model, and its optimiser with nothing
-            self.best.put_into(self.model)
-            self.optimizer = build_optimiser(self.model, self.train)
+        if not local:
+            self.begin(phase)
         self.open(phase)
+        self.frozen = self.still(phase)
         rate = phase.rate(local)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        plan, batches = self.feed.epoch(epoch)
+        plan, batches = (self.frozen or self.feed).epoch(epoch)
         total = torch.zeros((), device=self.feed.device)
         with seeded(self.feed, self.purpose, "dropout", epoch):
             for number, (rows, (images, labels)) in enumerate(zip(plan.batches(self.feed.batch), batches, strict=True)):
@@ -178,15 +182,43 @@ class Loop:
             self.average.update(self.model)
         return {"loss": float(ranks.total(total)) / len(plan.row), "learning_rate": rate, **plan.shares()}
 
+    def begin(self, phase: Phase) -> None:
+        """A phase begins with the best model, its optimiser with nothing, and copies may be drawn anew for it."""
+        if self.best:
+            self.best.put_into(self.model)
+            self.optimizer = build_optimiser(self.model, self.train)
+        if redraw := self.feed.redraw:
+            images, sure = self.feed.streams[0], None
+            if redraw.hardest:  # all processes copy those images that the first one finds hardest
+                sure = ranks.told(sureness(self.model, images, len(self.feed), self.train, self.feed.device))
+            number = next(n for n, other in enumerate(self._phases) if other is phase)
+            self.feed.put(redraw.draw(number, sure))
+
+    def still(self, phase: Phase) -> Frozen | None:
+        """What stands in for images and network where the head alone learns (:mod:`impasto.frozen`)."""
+        if self.validation is None or phase.average is not None:
+            return None
+        return frozen(self.model, phase, self.feed, self.validation, self.train.precision)
+
+    def measured(self) -> Row:
+        """How the model does on the validation images, see :func:`impasto.validation.measure`."""
+        assert self.validation is not None
+        answers = self.frozen.validated if self.frozen else None
+        return measure(
+            self.model, self.validation, self.train, self.feed.device, balanced=self.balanced, answers=answers
+        )
+
     def step(self, images: Tensor, labels: Tensor, synthetic: Tensor, epoch: int, number: int) -> Tensor:
         """One step of the optimiser on a batch of an epoch; returns this process's part of the loss, detached.
+
+        In place of images a frozen network takes the numbers of their rows.
 
         The gradient is summed over the processes and the ``train.accumulate`` parts of each, weighted by their shares
         of the images: without batch norm it is that of the whole batch. Nothing here waits for the device.
         """
-        total = torch.zeros((), device=images.device)
+        total = torch.zeros((), device=labels.device)
         self.optimizer.zero_grad(set_to_none=True)
-        for logits, targets in self.augment.parts(
+        for logits, targets in (self.frozen or self.augment).parts(
             images, labels, synthetic, epoch, number, count=self.train.accumulate
         ):
             loss = self.loss(logits.float(), targets) * (len(targets) / ranks.shown(len(labels)))
@@ -220,6 +252,7 @@ class Loop:
         parts = ("model", "optimizer", "scaler", "average")
         kept = {name: getattr(self, name).state_dict() for name in parts}
         kept |= {"best": self.best.state_dict()} if self.best else {}
+        kept |= {"copies": [each._asdict() for each in self.feed.drawn]} if self.feed.drawn else {}
         return {**kept, "paintings": self.feed.paintings.state(), "history": history}
 
     def restore(self, state: dict[str, Any] | None) -> list[Row]:
@@ -230,6 +263,7 @@ class Loop:
             getattr(self, name).load_state_dict(state[name])
         if self.best:
             self.best.load_state_dict(state["best"])
+        self.feed.put(*(Copies(**each) for each in state.get("copies", [])))
         self.feed.paintings.restore(state["paintings"])
         history: list[Row] = state["history"]
         return history

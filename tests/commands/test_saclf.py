@@ -1,4 +1,4 @@
-"""The presets of ST-SACLF: valid, 40 epochs, what they say of the paper, and one real step of its frozen stage."""
+"""The presets of ST-SACLF: valid, 40 epochs, what they say of the paper, and one real step with its copies."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ import torch
 
 from impasto.commands.preset import apply
 from impasto.config.all import check
+from impasto.config.augment import Augment
+from impasto.config.balance import Balance
+from impasto.config.base import Section
+from impasto.config.dataset import Dataset
 from impasto.config.finetune import Finetune
+from impasto.config.mix import Mix
 from impasto.config.model import Model
 from impasto.config.presets import Presets
+from impasto.config.style import Style
 from impasto.config.train import Train
+from impasto.copies import Bank, draw_copies, per_class
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.finetuning import phases
@@ -24,30 +31,30 @@ from impasto.models.registry import blocks, build
 from impasto.paintings import Paintings
 from impasto.phase import base_phase
 from impasto.training import Loop
-from tiny import CPU, ROOT, STYLES, augment, mix, stylise
+from tiny import CPU, ROOT, STYLES, augment, stylise
 
 PRESETS = Presets(ROOT / "presets")
 NETWORKS = ["st-saclf-resnet50", "st-saclf-vgg16"]
 NAMES = [*NETWORKS, *(f"{name} st-saclf-faithful" for name in NETWORKS)]
+STATUS, GENDER = (3175, 2298, 644, 639), (5233, 1523)  # training images of version 1.2
+CLASSES = {"status": ("noble", "warrior", "incarnation", "commoner"), "gender": ("male", "female")}
+Sections = dict[type[Section], Any]
 
 
 @pytest.fixture
 def sections(params: Path) -> Any:
     """From the words of a preset to the sections of its parameters."""
 
-    def of(words: str) -> tuple[Model, Train, Finetune]:
+    def of(words: str) -> Sections:
         apply(PRESETS.compose(words.split()).leaves, params, words)
-        found = check(params)
-        model, train, finetune = found[Model], found[Train], found[Finetune]
-        assert isinstance(model, Model) and isinstance(train, Train) and isinstance(finetune, Finetune)
-        return model, train, finetune
+        return dict(check(params))
 
     return of
 
 
 @pytest.mark.parametrize("words", NAMES)
 def test_forty_epochs_in_stages_that_open_the_whole_network(sections: Any, words: str) -> None:
-    model, train, finetune = sections(words)
+    model, train, finetune = (sections(words)[kind] for kind in (Model, Train, Finetune))
     assert train.epochs + sum(stage.epochs for stage in finetune.stages) == 40
     with torch.device("meta"):
         network = build(model.model_copy(update={"weights": None}), 4, [0.5] * 3, [0.25] * 3, 0)
@@ -61,7 +68,9 @@ def test_forty_epochs_in_stages_that_open_the_whole_network(sections: Any, words
 
 @pytest.mark.parametrize(("words", "head"), [(NAMES[2], 20_072_452), (NAMES[3], 1_151_492)])
 def test_faithful_is_as_published(sections: Any, words: str, head: int) -> None:
-    model, train, _ = sections(words)
+    found = sections(words)
+    model, train, balance = found[Model], found[Train], found[Balance]
+    assert (balance.p1, balance.p2, found[Dataset].version) == (0.8, 0.2, "1.2")
     with torch.device("meta"):
         network = build(model.model_copy(update={"weights": None}), 4, [0.5] * 3, [0.25] * 3, 0)
     assert sum(p.numel() for p in network.get_submodule("head").parameters()) == head
@@ -71,30 +80,64 @@ def test_faithful_is_as_published(sections: Any, words: str, head: int) -> None:
     assert rates == pytest.approx([1, 1, 0.1, 0.01 if "vgg16" in words else 0.1])
 
 
-def pixels() -> Stream:
-    """Four images of 128 px: the map of stride 32 needs them."""
-    noise = np.random.default_rng(0).integers(0, 256, (4, 3, 128, 128), dtype=np.uint8)
-    return Stream(noise, np.arange(4), np.arange(4), CPU)
+@pytest.mark.parametrize(
+    ("words", "task", "shown"),
+    [
+        ("st-saclf-vgg16", "status", [3175, 2298, 3175, 3175]),
+        ("st-saclf-vgg16 st-saclf-faithful", "status", [5715, 4136, 773, 767]),
+        ("st-saclf-gender st-saclf-resnet50", "gender", [5233, 5233]),
+        ("st-saclf-resnet50 st-saclf-faithful st-saclf-gender", "gender", [9419, 1828]),
+    ],
+)
+def test_the_classes_of_a_task_are_shown_so_often(sections: Any, words: str, task: str, shown: list[int]) -> None:
+    """Both tasks, from their official split, with styles of an image's own class and nothing else."""
+    found = sections(words)
+    data, balance, counts = found[Dataset], found[Balance], STATUS if task == "status" else GENDER
+    assert (data.name, data.task, data.split, data.size) == ("kaokore", task, "official", 256)
+    copies = per_class(counts, CLASSES[task], balance)
+    assert [n + more for n, more in zip(counts, copies, strict=True)] == shown
+    assert (balance.copy_, balance.styles, found[Style].bank) == ("style", "class", "training")
+    assert (found[Mix].lambda_, found[Mix].lambda_o, found[Mix].alpha_o) == (0.0, 0.0, (1.0, 1.0))
+
+
+LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 3])
+
+
+def pixels(rows: np.ndarray) -> Stream:
+    """Images of 128 px, which the map of stride 32 needs."""
+    noise = np.random.default_rng(0).integers(0, 256, (8, 3, 128, 128), dtype=np.uint8)
+    return Stream(noise, LABELS, rows, CPU)
+
+
+def fed(found: Sections) -> Feed:
+    """One batch of 8, of originals and of the copies that the parameters ask for."""
+    own, balance = torch.from_numpy(LABELS), found[Balance]
+    wanted = per_class(np.bincount(LABELS).tolist(), CLASSES["status"], balance)
+    copies = draw_copies(own, wanted, Bank(len(own), own), balance, found[Mix].alpha_o, 0)
+    assert len(copies.content) == sum(wanted) > 0 and torch.equal(own[copies.content], own[copies.style])
+    streams = pixels(np.concatenate([np.arange(8), copies.content.numpy()])), pixels(np.arange(8))
+    return Feed(
+        streams=streams,
+        paintings=Paintings(stylise, streams, 1.0, CPU),
+        styles=STYLES,
+        mix=found[Mix],
+        augment=augment(flip=found[Augment].flip),
+        strength=balance.strength,
+        batch=8,
+        seed=0,
+        device=CPU,
+        copies=copies,
+    )
 
 
 @pytest.mark.parametrize(
     "words", [NAMES[2], *(pytest.param(name, marks=pytest.mark.slow) for name in (NAMES[0], NAMES[1], NAMES[3]))]
 )
 def test_it_runs_one_step(sections: Any, words: str) -> None:
-    model, train, _ = sections(words)
-    built = build(model.model_copy(update={"weights": None}), 4, [0.5] * 3, [0.25] * 3, 0)
-    streams = pixels(), pixels()
-    found = Feed(
-        streams=streams,
-        paintings=Paintings(stylise, streams, 1.0, CPU),
-        styles=STYLES,
-        mix=mix(lambda_=0.0, lambda_o=0.0, lambda_s=0.0),
-        augment=augment(flip=True),
-        strength=0.0,
-        batch=4,
-        seed=0,
-        device=CPU,
-    )
+    of = sections(words)
+    model, train = of[Model], of[Train]
+    built, found = build(model.model_copy(update={"weights": None}), 4, [0.5] * 3, [0.25] * 3, 0), fed(of)
+    assert found.plan(0).stylised.any(), "copies are among the batch"
     before = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     row = Loop(built, found, [base_phase(train)], train, "test").run(0)
     moved = {name for name, tensor in built.state_dict().items() if not torch.equal(tensor, before[name])}

@@ -52,12 +52,26 @@ def feed(params: Path) -> Callable[..., Feed]:
     blank(inputs["style"] / ENCODER, encoder_shapes())
     blank(inputs["style"] / DECODER, decoder_shapes())
 
-    def made(**leaves: Any) -> Feed:
+    def made(copies: str = "kept", **leaves: Any) -> Feed:
         change(params, **leaves)
         this = Stage("train", params, inputs, StageRun(None))  # nothing is logged
-        return Inputs(this).feed(0, params.parent / "resume", mix())
+        return Inputs(this).feed(0, params.parent / "resume", mix(), copies)
 
     return made
+
+
+@pytest.mark.parametrize("copies", ["kept", "random", "hardest"])
+def test_copies_are_drawn_anew_if_the_parameters_say_so(feed: Callable[..., Feed], copies: str) -> None:
+    found = feed(copies, style__method="colour", balance__p1=0.5, balance__p2=0.5, balance__styles="any")
+    assert found.copies and len(found.copies.content) == 8
+    assert (found.redraw is None) == (copies == "kept")
+    if found.redraw:
+        assert found.redraw.hardest == (copies == "hardest")
+        sure = torch.arange(16.0)
+        hardest = found.redraw.draw(0, sure).content
+        assert sorted(hardest.tolist()) == list(range(8)), "the two of each of four classes that come first"
+        assert torch.equal(found.streams[0].labels[hardest], found.streams[0].labels[16:])
+    assert feed(copies, style__method="colour", balance__p1=0.0, balance__p2=0.0).redraw is None
 
 
 @pytest.mark.parametrize(("consistency", "views"), [(12.0, 3), (0.0, 1)])

@@ -330,7 +330,7 @@ def test_a_resume_point_without_dvc_yaml(pipeline: Path) -> None:
 
 
 def test_every_stage_of_the_repository_has_its_parameters() -> None:
-    assert set(stage_parameters(ROOT / "params.yaml", "split")) == {"seed", "dataset.validation"}
+    assert set(stage_parameters(ROOT / "params.yaml", "split")) == {"seed", "dataset.validation", "dataset.imbalance"}
 
 
 @pytest.mark.parametrize(

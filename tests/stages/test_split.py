@@ -54,6 +54,14 @@ def test_the_validation_split_of_the_dataset(params: Path) -> None:
     assert read_json(Path("split/meta.json")) == {"train": {"a": 27, "b": 28}, "validation": {"a": 3, "b": 2}}
 
 
+def test_a_long_tail_is_cut_from_the_training_split_alone(params: Path) -> None:
+    whole, held = run(images())
+    change(params, dataset__imbalance=5.0)
+    train, validation = run(images())
+    assert validation.tolist() == held.tolist() and set(train.tolist()) < set(whole.tolist())
+    assert sorted(np.bincount(train % 2)) == [4, 22] == sorted(read_json(Path("split/meta.json"))["train"].values())
+
+
 def test_groups_stay_whole(params: Path) -> None:
     groups = np.arange(60) // 5
     found = []

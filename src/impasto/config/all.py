@@ -152,6 +152,9 @@ def _copies(of: Of) -> Fault:
     if balance.styles == "class" and bank != "training":
         what = f"balance.styles is class, but style.bank is {bank}, whose styles have no classes"
         return what, "Set style.bank to training, or balance.styles to any."
+    if of(Finetune).copies != "kept" and of(Finetune).stages and not balance.copies:
+        what = f"finetune.copies is {of(Finetune).copies}, but balance makes no copies"
+        return what, "Set finetune.copies to kept, or balance.p1 or balance.p2 above 0."
     if balance.copies and balance.copy_ == "rules" and not of(Augment).trivial:
         what = "balance.copy is rules, but augment.trivial is false"
         return what, "Set augment.trivial to true: it then acts on copies alone."

@@ -53,6 +53,11 @@ class Dataset(Section):
         description="share of the training images held out for validation, per class, where the dataset has no "
         "validation split of its own",
     )
+    imbalance: float = Field(
+        ge=1,
+        description="training images are taken away, classes in order of size along an exponential, until the largest "
+        "class is so many times the smallest; where it is already, and at 1, all stay. Validation and test keep theirs",
+    )
     seed: int = Field(
         ge=0, description="seed of what belongs to the dataset itself: its test split, the digits' colours"
     )

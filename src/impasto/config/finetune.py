@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,4 +34,8 @@ class Finetune(Section):
 
     key: ClassVar[str] = "finetune"
     stages: list[Unfreezing] = Field(description="unfreezing stages in order: open, epochs, learning_rate, batch_norm")
+    copies: Literal["kept", "random", "hardest"] = Field(
+        description="what balance copies. kept: the same all the time; drawn anew at the beginning of each stage, as "
+        "many of each class: at random, or hardest, of those images of whose class the model at hand is least sure"
+    )
     selection: Carried

@@ -60,3 +60,8 @@ class Mix(Strength):
     def most_synthetic(self) -> float:
         """The largest lambda of all epochs."""
         return max(values(self.lambda_))
+
+    @property
+    def most_stylised(self) -> float:
+        """The largest lambda_o of all epochs."""
+        return max(values(self.lambda_o))

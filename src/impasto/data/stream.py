@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from copy import copy
 
 import numpy as np
 import torch
@@ -40,6 +41,14 @@ class Stream:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def copied(self, first: int, rows: Tensor) -> Stream:
+        """The first images of the stream, and behind them some of these (int64 [K], CPU) once more."""
+        shown = torch.cat([torch.arange(first), rows])
+        found = copy(self)
+        found.labels, found._rows = self.labels[shown], self._rows[shown.numpy()]
+        found._held = None if self._held is None else self._held[shown.to(self._device)]
+        return found
 
     def gather(self, rows: Tensor) -> Tensor:
         """The images uint8 [B, 3, H, W] at ``rows`` (int64 [B], CPU) of the stream, on the device."""

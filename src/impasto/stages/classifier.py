@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from impasto.config.mix import Mix
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
-from impasto.copies import Bank, Copies, draw_copies, per_class
+from impasto.copies import Bank, Copies, Redraw, draw_copies, per_class
 from impasto.data.images import Images
 from impasto.data.stream import Stream
+from impasto.features import Features
 from impasto.feed import Feed
 from impasto.io import read_json, read_npy, write_csv, write_record
 from impasto.paintings import Paintings
@@ -55,7 +57,9 @@ class Inputs:
         bank = read_json(this.inputs["style"] / "meta.json")
         self._styles, self._training = bank["styles"], bool(bank.get("training"))
         self._train, self._labels = rows["train"], images.labels[rows["train"]]
-        self.copies = self._draw_copies()
+        self._features = Features()
+        self._draw = self._drawing()
+        self.copies = self._draw()
         shown = np.concatenate([rows["train"], rows["train"][self.copies.content]])
         self.original = Stream(images.pixels, images.labels, shown, device())
         self.validation = Stream(images.pixels, images.labels, rows["validation"], device())
@@ -65,28 +69,43 @@ class Inputs:
         precision: Precision = "bf16" if half else "fp32"
         self._painter = load_painter(this.inputs["style"], style, device(), precision)
 
-    def write_copies(self, file: Path) -> None:
-        """Write the pairs as a table, unless there are none: numbers of images are those of ``data/raw/train``."""
-        if not len(self.copies.content):
+    def write_copies(self, file: Path, drawn: Sequence[Copies] = ()) -> None:
+        """Write the pairs as a table, unless there are none: numbers of images are those of ``data/raw/train``.
+
+        Args:
+            file: where to.
+            drawn: those of each stage, where they were drawn anew, with the stage's number; else those of all training.
+        """
+        tables = [self._pairs(each) | {"stage": np.full(len(each.content), n)} for n, each in enumerate(drawn)]
+        tables = tables or [self._pairs(self.copies)]
+        if not sum(len(table["class"]) for table in tables):
             return
-        columns = {name: getattr(self.copies, name).numpy() for name in Copies._fields[2:]}
-        content, style = columns["content"], columns["style"]
-        numbers = self._train[style] if self._training and self.copies.kind == "style" else style
-        columns |= {"content": self._train[content], "style": numbers}
-        names = np.array(self.classes)[self._labels[content]]
-        rows = zip(names, *columns.values(), strict=True)
-        write_csv(file, ("class", *columns), (dict(zip(("class", *columns), row, strict=True)) for row in rows))
+        rows = (dict(zip(table, row, strict=True)) for table in tables for row in zip(*table.values(), strict=True))
+        write_csv(file, tuple(tables[0]), rows)
         self._this.run.artifact(file)
 
-    def _draw_copies(self) -> Copies:
+    def _pairs(self, copies: Copies) -> dict[str, np.ndarray]:
+        """The columns of their table."""
+        columns = {name: getattr(copies, name).numpy() for name in Copies._fields[2:]}
+        content, style = columns["content"], columns["style"]
+        numbers = self._train[style] if self._training and copies.kind == "style" else style
+        names = np.array(self.classes)[self._labels[content]]
+        return {"class": names, **columns, "content": self._train[content], "style": numbers}
+
+    def _drawing(self) -> Callable[..., Copies]:
+        """How copies are drawn, and drawn anew (see :func:`impasto.copies.draw_copies`)."""
         balance, labels = self._this.load(Balance), torch.from_numpy(self._labels.astype(np.int64))
         counts = np.bincount(self._labels, minlength=len(self.classes)).tolist()
         bank = Bank(self._styles, labels if self._training else None)
         alpha, seed = self._this.load(Mix).alpha_o, self._this.load(Seed).seed
-        return draw_copies(labels, per_class(counts, self.classes, balance), bank, balance, alpha, seed)
+        return partial(draw_copies, labels, per_class(counts, self.classes, balance), bank, balance, alpha, seed)
 
-    def feed(self, seed: int, folder: Path, mix: Mix) -> Feed:
-        """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done."""
+    def feed(self, seed: int, folder: Path, mix: Mix, copies: str = "kept") -> Feed:
+        """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done.
+
+        ``copies`` is ``finetune.copies``, where that counts.
+        """
+        there = len(self.copies.content) > 0
         streams = (self.original, self.synthetic)
         refresh = self._this.load(Style).refresh
         return Feed(
@@ -101,7 +120,9 @@ class Inputs:
             device=device(),
             faithful=self._this.load(Style).differences,
             views=3 if self._this.load(Train).consistency else 1,
-            copies=self.copies if len(self.copies.content) else None,
+            copies=self.copies if there else None,
+            features=self._features,
+            redraw=Redraw(copies == "hardest", self._draw) if there and copies != "kept" else None,
         )
 
 

@@ -39,7 +39,7 @@ def finetune(
 
         def one(seed: int, resume: Resume) -> list[Row]:
             model, config, classes = load_model(base / str(seed), device())
-            feed, log = inputs.feed(key(seed, "finetune"), resume.folder, mix), logger(this, seed)
+            feed = inputs.feed(key(seed, "finetune"), resume.folder, mix, unfreezing.copies)
             history = fit(
                 model,
                 feed,
@@ -48,11 +48,13 @@ def finetune(
                 settings,
                 purpose=f"finetune, seed {seed}",
                 resume=resume,
-                on_epoch=log,
+                on_epoch=logger(this, seed),
                 selection=unfreezing.selection,
             )
             if first():
                 save_model(out / str(seed), model, config, classes, seed=seed)
+                if feed.drawn:
+                    inputs.write_copies(out / str(seed) / "copies.csv", feed.drawn)
             return history
 
         every_seed(this, one, metrics, curve)

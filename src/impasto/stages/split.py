@@ -8,6 +8,7 @@ from impasto.config.dataset import Dataset
 from impasto.config.seed import Seed
 from impasto.data.grouped import grouped
 from impasto.data.images import Images, stratified
+from impasto.data.long_tail import long_tail
 from impasto.io import write_json, write_npy
 from impasto.rng import numpy_generator
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
@@ -18,12 +19,14 @@ def split(images: In, out: Out, timing: Out, params: Params = PARAMS) -> None:
     """Write the rows of both splits. What is fitted later sees the training split only.
 
     The dataset's own validation split is taken where it has one; else a seed divides, stratified by class, and by
-    groups where the dataset names what must stay together.
+    groups where the dataset names what must stay together. A long tail is cut from the training split alone.
     """
     with stage("split", params, timing, images=images) as this:
-        originals, share = Images.load(images), this.load(Dataset).validation
-        parts = _divide(originals, share, numpy_generator(this.load(Seed).seed, "split"))
-        rows = dict(zip(("train", "validation"), parts, strict=True))
+        originals, config, seed = Images.load(images), this.load(Dataset), this.load(Seed).seed
+        train, validation = _divide(originals, config.validation, numpy_generator(seed, "split"))
+        if config.imbalance > 1:
+            train = train[long_tail(originals.labels[train], config.imbalance, seed)]
+        rows = {"train": train, "validation": validation}
         for name, part in rows.items():
             write_npy(out / f"{name}.npy", part)
         write_json(out / "meta.json", {name: originals.take(part).counts() for name, part in rows.items()})

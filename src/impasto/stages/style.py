@@ -57,7 +57,8 @@ def style(images: In, split: In, out: Out, picture: Out, timing: Out, params: Pa
             facts |= _log(this, fitted.losses)
         write_json(out / "meta.json", facts | {"styles": len(bank.mean)})
         decoder = load_decoder(out / DECODER).to(device())
-        write_png(picture, _sheet(Stylizer(encoder, decoder, load_bank(out / BANK).to(device())), contents))
+        painter = Stylizer(encoder, decoder, load_bank(out / BANK).to(device()))
+        write_png(picture, _sheet(painter, contents, own="training" in facts))
         this.run.artifact(picture)
         resume.finish()
 
@@ -73,9 +74,10 @@ def _log(this: Stage, losses: Tensor) -> dict[str, float]:
     return dict(zip(LOSSES, losses[-50:].mean(0).tolist(), strict=True))
 
 
-def _sheet(painter: Stylizer, contents: Tensor) -> np.ndarray:
+def _sheet(painter: Stylizer, contents: Tensor, own: bool) -> np.ndarray:
+    """Some images, plain and at each strength; where they are the styles themselves, each in the next one's."""
     shown = contents[torch.linspace(0, len(contents) - 1, SHOWN).long()]
-    ids = torch.linspace(0, len(painter.bank.mean) - 1, SHOWN).long()
+    ids = torch.linspace(0, len(painter.bank.mean) - 1, SHOWN).long().roll(-own)
     return grid([shown, *(painter(shown, ids, torch.full((SHOWN,), alpha)) for alpha in ALPHAS)])
 
 

@@ -47,6 +47,7 @@ def dataset(root: Path | None, name: str = "cifar10", **changes: Any) -> Dataset
         "size": 32,
         "test": 0.2,
         "validation": 0.1,
+        "imbalance": 1.0,
         "seed": 0,
     }
     return Dataset.model_validate(values | changes)

@@ -29,6 +29,7 @@ def dataset(**changes: Any) -> Dataset:
         "size": 32,
         "test": 0.2,
         "validation": 0.125,
+        "imbalance": 1.0,
         "seed": 0,
     }
     return Dataset.model_validate(values | changes)

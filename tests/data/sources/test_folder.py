@@ -33,6 +33,7 @@ def dataset(root: Path, **changes: Any) -> Dataset:
         "size": SIZE,
         "test": 0.25,
         "validation": 0.1,
+        "imbalance": 1.0,
         "seed": 0,
     }
     return Dataset.model_validate(values | changes)

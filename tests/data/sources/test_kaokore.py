@@ -32,7 +32,7 @@ LONE = kaokore_rows()[0]  # labelled, without an address
 
 def dataset(root: Path | None = None, **changes: Any) -> Dataset:
     values = {"name": "kaokore", "root": root and str(root), "published": True, "version": "1.2", "task": "status"}
-    values |= {"split": "official", "size": 32, "test": 0.2, "validation": 0.1, "seed": 0}
+    values |= {"split": "official", "size": 32, "test": 0.2, "validation": 0.1, "imbalance": 1.0, "seed": 0}
     return Dataset.model_validate(values | changes)
 
 

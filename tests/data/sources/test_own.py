@@ -41,7 +41,7 @@ CIFAR_FOLDER = "cifar-3-batches-py"
 def dataset(root: Path | str | None, name: str = "cifar10", published: bool = False) -> Dataset:
     values = {"name": name, "root": root and str(root), "published": published, "size": SIZES[name]}
     values |= dict.fromkeys(("version", "task", "split"))
-    return Dataset.model_validate(values | {"test": 0.2, "validation": 0.1, "seed": 0})
+    return Dataset.model_validate(values | {"test": 0.2, "validation": 0.1, "imbalance": 1.0, "seed": 0})
 
 
 @pytest.fixture(autouse=True)

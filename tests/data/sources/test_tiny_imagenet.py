@@ -85,7 +85,7 @@ def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
 def dataset(root: Path | None, **changes: Any) -> Dataset:
     values = {"name": "tiny_imagenet", "root": root and str(root), "published": True, "size": 64, "test": 0.2}
     values |= dict.fromkeys(("version", "task", "split"))
-    return Dataset.model_validate(values | {"validation": 0.1, "seed": 0} | changes)
+    return Dataset.model_validate(values | {"validation": 0.1, "imbalance": 1.0, "seed": 0} | changes)
 
 
 def test_from_the_configuration(web: Web, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
