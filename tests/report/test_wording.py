@@ -18,7 +18,7 @@ from impasto.report.wording import decimal, duration, extent, listed, literal, m
 PARAMS = Path(__file__).resolve().parents[2] / "params.yaml"
 DATASET = {
     "name": "digits", "root": None, "published": True, "version": None, "task": None, "split": None, "size": 32,
-    "test": 0.2, "validation": 0.1, "seed": 0,
+    "test": 0.2, "validation": 0.1, "seed": 0, "imbalance": 1.0,
 }  # fmt: skip
 FACES = {"version": "1.2", "task": "status", "split": "official"}
 DEFAULT = {
@@ -103,6 +103,7 @@ def test_default_recipe(tmp_path: Path) -> None:
         ({"finetune__stages": [], "train__epochs": 1}, "1 epoch; seed 0."),
         ({"seeds": [0, 1, 2]}, "; seeds 0, 1 and 2."),
         ({"dataset__name": "folder", "dataset__root": "/data/plants/"}, "3,500 images of plants"),
+        ({"dataset__imbalance": 10.0}, ", thinned out to a long tail of 10 to 1, "),
     ],
 )
 def test_each_choice_is_told(tmp_path: Path, changes: dict[str, Any], words: str) -> None:

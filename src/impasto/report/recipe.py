@@ -94,7 +94,7 @@ def sentence(recipe: Recipe, training: int, styles: int) -> str:
         styles: images in the style bank.
     """
     parts = [
-        f"{architecture(recipe.model)} on {training:,} {subject(recipe.dataset)}",
+        f"{architecture(recipe.model)} on {training:,} {subject(recipe.dataset)}{_long_tail(recipe.dataset)}",
         _synthetic(recipe.mix),
         _painted(recipe.mix, recipe.style, styles),
         *_balance(recipe.balance),
@@ -124,6 +124,10 @@ def subject(dataset: Dataset) -> str:
         return which if dataset.published else f"{which} from {place}"
     known = _SUBJECTS.get(dataset.name)
     return (known if dataset.published else f"{known} from {place}") if known else f"images of {place}"
+
+
+def _long_tail(dataset: Dataset) -> str:
+    return f", thinned out to a long tail of {dataset.imbalance:g} to 1" if dataset.imbalance > 1 else ""
 
 
 def _synthetic(mix: Mix) -> str:
