@@ -213,6 +213,11 @@ def test_balanced_accuracy_by_hand() -> None:
     right = network(images.gather(torch.arange(30)).float() / 255).argmax(1) == images.labels
     recalls = [float(right[images.labels == k].float().mean()) for k in range(3)]
     assert found["balanced_accuracy"] == pytest.approx(sum(recalls) / 3, rel=1e-6)
+    images.labels[images.labels == 1] = 2  # a class without images has no accuracy, and not that of 0
+    found = measure(network, images, train(), CPU, batch=7, balanced=True)
+    right = network(images.gather(torch.arange(30)).float() / 255).argmax(1) == images.labels
+    recalls = [float(right[images.labels == k].float().mean()) for k in (0, 2)]
+    assert found["balanced_accuracy"] == pytest.approx(sum(recalls) / 2, rel=1e-6) and sum(recalls) > 0
 
 
 class Killed(BaseException):
