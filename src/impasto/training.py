@@ -25,7 +25,7 @@ from impasto.criterion import Criterion
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.models.compiled import compile_parts
-from impasto.models.registry import blocks
+from impasto.models.registry import blocks, require_blocks
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.optimiser import build_optimiser
 from impasto.phase import Phase
@@ -138,6 +138,7 @@ class Loop:
     ) -> None:
         self.model, self.feed, self.train, self.purpose, self._phases = model, feed, train, purpose, phases
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
+        require_blocks(model, max((phase.open or 0 for phase in phases), default=0))
         share_batch_norm(model)
         self.average = WeightAverage(model)
         self.best = Best(selection) if selection and selection.metric != "none" else None
@@ -206,7 +207,7 @@ class Loop:
     def open(self, phase: Phase) -> None:
         """Let the phase's blocks learn and keep the others as they are, statistics included if it says so."""
         parts = blocks(self.model)
-        first = 0 if phase.open is None else max(len(parts) - phase.open, 0)
+        first = 0 if phase.open is None else len(parts) - phase.open
         self.model.train()
         for index, (_, part) in enumerate(parts):
             part.requires_grad_(index >= first)
