@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from impasto import classes
 from impasto.classes import class_rows, class_scores, columns, confusion, groups
 from impasto.evaluation import Predictions
 
@@ -64,7 +65,10 @@ def test_rows_are_the_classes_their_mean_and_the_gap() -> None:
     assert rows["gap"]["recall"] > 0.15 and rows["gap"]["recall_low"] > 0, "the rare ones are harder here"
     matrix = confusion_matrix(found.labels[0], found.predicted[0])
     assert [[rows[c][f"as {other}"] for other in CLASSES] for c in CLASSES] == matrix.tolist()
-    assert rows["macro"]["n"] == 300 == sum(int(rows[c]["n"]) for c in CLASSES)
+    assert rows["macro"]["n"] == 300 == sum(int(rows[c]["n"]) for c in CLASSES) == rows["gap"]["n"]
+    for name, few in (("majority", CLASSES[:2]), ("minority", CLASSES[2:])):
+        assert rows[name]["n"] == sum(int(rows[c]["n"]) for c in few)
+        assert rows[name]["recall"] == pytest.approx(np.mean([rows[c]["recall"] for c in few]))
 
 
 def test_robust_recall_is_the_mean_over_the_cells_of_c() -> None:
@@ -80,7 +84,7 @@ def test_intervals_are_those_of_an_independent_bootstrap() -> None:
     labels, predicted = found.labels[0], found.predicted[0]
     right = found.right[1:4].mean(0)
     scores: dict[str, list[float]] = {"f1": [], "robust_recall": []}
-    for _ in range(600):
+    for _ in range(1000):
         pick = random.integers(0, 300, 300)
         known = {"labels": range(4), "zero_division": 0}
         scores["f1"].append(precision_recall_fscore_support(labels[pick], predicted[pick], **known)[2].mean())
@@ -90,6 +94,14 @@ def test_intervals_are_those_of_an_independent_bootstrap() -> None:
         low, high = np.quantile(values, [0.025, 0.975])
         assert row[f"{name}_low"] == pytest.approx(low, abs=0.2 * (high - low))
         assert row[f"{name}_high"] == pytest.approx(high, abs=0.2 * (high - low))
+        assert row[f"{name}_high"] - row[f"{name}_low"] == pytest.approx(high - low, rel=0.1), "95 % and not 90"
+
+
+def test_resamples_are_drawn_in_parts_and_as_many_as_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = table(answers(), 50)
+    for draws in (1, 7 * 300):
+        monkeypatch.setattr(classes, "_DRAWS", draws)
+        assert table(answers(), 50) == whole
 
 
 def test_other_images_in_the_corrupted_sets_have_no_interval() -> None:

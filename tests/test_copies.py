@@ -65,6 +65,10 @@ def test_classes_are_rare_by_count_or_by_name(rare: float | list[str], named: li
     assert [c for c, n in enumerate(found) if n] == named
 
 
+def test_of_classes_of_one_size_none_is_rare() -> None:
+    assert per_class((5, 5, 5, 5), CLASSES, balance(p1=0.0, p2=1.0)) == [0, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -95,6 +99,13 @@ def test_pairs_stay_in_the_class_or_go_anywhere(styles: str) -> None:
     else:
         assert chisquare(found.style.bincount(minlength=len(own))).pvalue > 1e-4
     assert found.alpha.min() >= 0.2 and found.alpha.max() <= 0.7 and found.alpha.std() == pytest.approx(0.144, abs=0.01)
+
+
+@pytest.mark.parametrize("replace", [True, False])
+def test_an_image_is_its_own_style_as_rarely_as_any_other(replace: bool) -> None:
+    """Content and style are drawn apart: one image in n_c, as in the paper."""
+    found = drawn(balance(p1=10, p2=10, styles="class", replace=replace), (400, 400, 400, 400))
+    assert binomtest(int((found.content == found.style).sum()), len(found.content), 1 / 400).pvalue > 1e-4
 
 
 def test_without_replacement_all_are_drawn_before_one_is_drawn_again() -> None:
@@ -169,12 +180,12 @@ def test_an_epoch_as_long_as_the_stream_shows_each_image_and_each_copy_once() ->
 def test_a_copy_is_shown_as_it_was_drawn_and_nothing_else_changes() -> None:
     copies = drawn(balance(p1=1, p2=1, styles="class"))
     before = draw_plan(
-        torch.cat([labels(), labels()[copies.content]]), torch.arange(4), mix(), strength=0.0, styles=9, batch=64,
-        seed=0, epoch=3, length=400,
+        torch.cat([labels(), labels()[copies.content]]), torch.arange(4).repeat(50), mix(), strength=0.0, styles=9,
+        batch=64, seed=0, epoch=3, length=400,
     )  # fmt: skip
     after = show_copies(before, copies, "or")
     own = (before.row >= 80) & ~before.synthetic
-    assert own.any() and (~own & ~before.synthetic).any() and before.synthetic.any()
+    assert own.any() and (~own & ~before.synthetic).any() and (before.synthetic & (before.row >= 80)).any()
     at = before.row[own] - 80
     assert after.stylised[own].all() and not after.trivial[own].any()
     assert torch.equal(after.style[own], copies.style[at]) and torch.equal(after.alpha[own], copies.alpha[at])
@@ -187,7 +198,7 @@ def test_duplicates_are_like_any_image_and_rules_act_on_copies_alone() -> None:
     duplicates, rules = (drawn(balance(p1=1, p2=1, copy=kind)) for kind in ("duplicate", "rules"))
     plan, _ = planned(duplicates, SMALL, 200, lambda_o=0.5)
     assert plan.stylised[plan.row >= 80].any() and not plan.stylised[plan.row >= 80].all()
-    plan, _ = planned(rules, SMALL, 200, lambda_=0.3)
+    plan, _ = planned(rules, SMALL, 200, lambda_=0.3, lambda_o=0.5, combine_o="or")
     assert torch.equal(plan.trivial, (plan.row >= 80) & ~plan.synthetic)
 
 

@@ -62,8 +62,10 @@ def test_marked_and_back(pipeline: Path) -> None:
     before = pipeline.read_text()
     assert mark(pipeline, private=True) == open_outputs(ROOT / "dvc.yaml")
     assert outs(pipeline) == {name: not shows for name, shows in SHOWS.items()}
-    stripped = pipeline.read_text().replace(": {push: false}", "")
+    stripped = pipeline.read_text().replace(": {push: false}", "").replace(" check --private ", " check ")
     assert stripped == before, "and nothing else changed"
+    command = yaml.safe_load(pipeline.read_text())["stages"]["check"]["cmd"]
+    assert command == "${run} check --private --out data/check.txt", "another command for DVC than the unmarked one"
     assert mark(pipeline, private=True) == [] and open_outputs(pipeline) == []
     assert mark(pipeline, private=False) == open_outputs(ROOT / "dvc.yaml")
     assert pipeline.read_text() == before
@@ -83,6 +85,17 @@ def test_another_spelling_is_left_alone(pipeline: Path) -> None:
     assert [path.name for path in pipeline.parent.iterdir()] == ["dvc.yaml"]
 
 
+def test_flags_by_hand_are_not_enough(pipeline: Path) -> None:
+    """DVC would restore the stage that asks, and with it all others, for a dvc.yaml without them."""
+    mark(pipeline, private=True)
+    require_private(pipeline)
+    pipeline.write_text(pipeline.read_text().replace(" check --private ", " check "))
+    with pytest.raises(ImpastoError, match="check has no --private, .*`impasto private`"):
+        require_private(pipeline)
+    assert mark(pipeline, private=True) == ["check"]
+    require_private(pipeline)
+
+
 def test_what_is_not_cached_is_not_sent(root: Path) -> None:
     (root / "dvc.yaml").write_text("stages: {a: {cmd: x, outs: [report: {cache: false}]}}")
     assert open_outputs(root / "dvc.yaml") == []
@@ -94,6 +107,9 @@ def test_faces_are_refused_until_their_outputs_are_marked(
     params: Path, pipeline: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(out=Path("token"), params=params)  # others are not asked
+    with pytest.raises(typer.Exit):
+        check(out=Path("token"), private=True, params=params)
+    assert "`dvc push` would send data/raw/train, " in capsys.readouterr().err
     faces = {"dataset__name": "kaokore", "dataset__version": "1.2", "dataset__task": "status"}
     change(params, **faces, dataset__split="official")
     with pytest.raises(typer.Exit):

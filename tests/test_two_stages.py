@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from impasto.finetuning import phases
 from impasto.models.registry import blocks
 from impasto.phase import Phase, base_phase
 from impasto.runtime import runtime
-from impasto.selection import following
-from impasto.training import Row, fit
+from impasto.selection import Best, following
+from impasto.training import Loop, Row, fit
 from impasto.validation import measure
 from tiny import CPU, augment, feed, model, stream, train
 
@@ -163,12 +164,46 @@ def test_without_stages_there_is_nothing_to_choose(root: Path) -> None:
     assert history == [] and not moved(states[0], snapshot(network))
 
 
-def test_every_stage_begins_with_the_best_model_and_a_fresh_optimiser(root: Path) -> None:
-    """The second stage cannot move anything: what it measures is what it got."""
-    plan = [Phase(3, [0.05, 3.0, 3.0].__getitem__), Phase(1, lambda e: 1e-12, batch_norm="frozen")]
-    _, history, _ = run(plan, train(clip=100.0, weight_decay=0.0), selection=chosen("loss"))
-    losses = [row["validation_loss"] for row in history]
-    assert losses[3] == pytest.approx(min(losses[:3]), rel=1e-4) and losses[2] > 1.05 * losses[3]
+def spoil(loop: Loop) -> None:
+    """Whatever of this is used gives no number."""
+    for tensor in loop.model.state_dict().values():
+        tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor.zero_()
+    for state in loop.optimizer.state.values():
+        state["momentum_buffer"].fill_(torch.nan)
+
+
+def test_every_stage_begins_with_the_best_model_and_a_fresh_optimiser_and_no_other_epoch_does(root: Path) -> None:
+    """The second stage moves next to nothing: it ends with what it got."""
+    plan = [Phase(1, lambda e: 0.05), Phase(2, lambda e: 1e-12, batch_norm="frozen")]
+    network = model(**HEAD)
+    loop = Loop(network, feed(), plan, train(weight_decay=0.0), "test", chosen("loss"))
+    assert loop.best
+    loop.best.see(network, {"loss": 2.0})
+    loop.run(0)
+    best = snapshot(network)
+    loop.best.see(network, {"loss": 1.0})
+    spoil(loop)
+    assert math.isfinite(loop.run(1)["loss"])
+    for name, tensor in network.state_dict().items():
+        torch.testing.assert_close(tensor, best[name], msg=name)
+    assert loop.optimizer.state, "which the next epoch goes on with"
+    spoil(loop)
+    assert math.isnan(loop.run(2)["loss"])
+
+
+def test_no_number_is_no_better_and_hides_nothing_that_comes_after_it() -> None:
+    """An epoch whose loss has overflowed must not keep a later stage's model from being the best."""
+    network, best = model(), Best(chosen("loss", patience=2))
+    for number, loss in enumerate((3.0, 2.0, math.nan, math.inf, 1.0, math.nan)):
+        nn.init.constant_(network.head[-1].bias, float(number))
+        best.see(network, {"loss": loss})
+    best.put_into(network)
+    assert (best.epoch, best.row) == (4, {"loss": 1.0}) and network.head[-1].bias.unique().tolist() == [4.0]
+    assert best.next([4, 4]) == 6, "after two without a better one the first stage ends early"
+    from_nothing = Best(chosen("loss", patience=2))
+    for loss in (math.nan, math.nan, 5.0):
+        from_nothing.see(network, {"loss": loss})
+    assert from_nothing.epoch == 2 and from_nothing.next([4]) == 2
 
 
 def test_balanced_accuracy_by_hand() -> None:
@@ -180,6 +215,11 @@ def test_balanced_accuracy_by_hand() -> None:
     right = network(images.gather(torch.arange(30)).float() / 255).argmax(1) == images.labels
     recalls = [float(right[images.labels == k].float().mean()) for k in range(3)]
     assert found["balanced_accuracy"] == pytest.approx(sum(recalls) / 3, rel=1e-6)
+    images.labels[images.labels == 1] = 2  # a class without images has no accuracy, and not that of 0
+    found = measure(network, images, train(), CPU, batch=7, balanced=True)
+    right = network(images.gather(torch.arange(30)).float() / 255).argmax(1) == images.labels
+    recalls = [float(right[images.labels == k].float().mean()) for k in (0, 2)]
+    assert found["balanced_accuracy"] == pytest.approx(sum(recalls) / 2, rel=1e-6) and sum(recalls) > 0
 
 
 class Killed(BaseException):

@@ -1,7 +1,9 @@
 """Outputs that hold images, and whether ``dvc push`` may send them.
 
 DVC sends no output with ``push: false`` anywhere, also not with ``--run-cache`` or as part of an experiment. The flag
-is no parameter: it stands in dvc.yaml and changes no result. `impasto private` writes it.
+is no parameter: it stands in dvc.yaml and changes no result. `impasto private` writes it, and a word into the command
+of the stage ``check``: DVC restores a stage that ran before with the same command, parameters and code, and would not
+ask again after a checkout of a dvc.yaml without the flags.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ IMAGES = ("data/raw/", "data/pool", "pictures/", "report")
 """How the names of outputs begin that hold originals, images made from them, or pictures of either."""
 
 _FLAG = ": {push: false}"
+_OPEN, _CLOSED = "} check --out", "} check --private --out"
+"""How the command of the stage ``check`` begins."""
 
 
 def open_outputs(pipeline: Path) -> list[str]:
@@ -35,18 +39,23 @@ def require_private(pipeline: Path) -> None:
     """See that no image can reach a remote; without dvc.yaml nothing is sent.
 
     Raises:
-        ImpastoError: names the outputs that would be sent.
+        ImpastoError: names the outputs that would be sent, or the command that DVC would restore unmarked.
     """
-    if pipeline.exists() and (names := open_outputs(pipeline)):
+    if not pipeline.exists():
+        return
+    if names := open_outputs(pipeline):
         what = f"`dvc push` would send {', '.join(names)}, whose images must not be passed on"
         raise ImpastoError(what, where=str(pipeline), remedy="Run `impasto private`, which marks them `push: false`.")
+    if _OPEN in str(read_yaml(pipeline)["stages"].get("check", {}).get("cmd")):
+        what = "the command of the stage check has no --private, so that DVC would not ask again without the marks"
+        raise ImpastoError(what, where=str(pipeline), remedy="Run `impasto private`, or write it there by hand.")
 
 
 def mark(pipeline: Path, private: bool) -> list[str]:
-    """Write the flag to every output that holds images, or take it away; all else stays as it is.
+    """Write the flag to every output that holds images, or take it away; all else but a word of ``check`` stays.
 
     Returns:
-        The names of the outputs that were changed.
+        The names of what was changed: of outputs, and of the stage ``check`` where it alone lacked the word.
 
     Raises:
         ImpastoError: dvc.yaml is written in another way than ``outs: [NAME, ..]``; it stays as it was.
@@ -63,11 +72,13 @@ def mark(pipeline: Path, private: bool) -> list[str]:
         return text
 
     with atomic(pipeline) as part:
-        part.write_text(re.sub(r"^    outs: \[[^\]]*\]", flagged, before, flags=re.MULTILINE), encoding="utf-8")
+        after = re.sub(r"^    outs: \[[^\]]*\]", flagged, before, flags=re.MULTILINE)
+        after = after.replace(_OPEN, _CLOSED) if private else after.replace(_CLOSED, _OPEN)
+        part.write_text(after, encoding="utf-8")
         if set(open_outputs(part)) != (set() if private else set(names)):
             what = f"the outputs {', '.join(changed)} are not written as `outs: [NAME, ..]`"
             raise ImpastoError(what, where=str(pipeline), remedy="Give them `push: false` by hand.")
-    return changed
+    return changed or ["check"] * (after != before)
 
 
 def _shows(name: str) -> bool:

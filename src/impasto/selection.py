@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,7 +59,8 @@ class Best:
         """Let a model and its numbers on the validation images enter, first of all that of the beginning."""
         value = row[self.config.metric]
         score = -value if self.config.metric == "loss" else value
-        if all(score > other for other in self.scores):
+        score = -math.inf if math.isnan(score) else score  # which is less than none: it would hide all that follow
+        if not self.scores or score > max(self.scores):
             self.row, self.epoch = row, len(self.scores)
             self._weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         self.scores.append(score)

@@ -26,7 +26,7 @@ from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.frozen import Frozen, frozen
 from impasto.models.compiled import compile_parts
-from impasto.models.registry import blocks
+from impasto.models.registry import blocks, require_blocks
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.models.shared_dropout import share_dropout
 from impasto.optimiser import build_optimiser
@@ -141,6 +141,7 @@ class Loop:
         self.frozen: Frozen | None = None
         self.model, self.feed, self.train, self.purpose, self._phases = model, feed, train, purpose, phases
         self.schedule = [(phase, epoch) for phase in phases for epoch in range(phase.epochs)]
+        require_blocks(model, max((phase.open or 0 for phase in phases), default=0))
         share_batch_norm(model)
         share_dropout(model)
         self.average = WeightAverage(model)
@@ -238,7 +239,7 @@ class Loop:
     def open(self, phase: Phase) -> None:
         """Let the phase's blocks learn and keep the others as they are, statistics included if it says so."""
         parts = blocks(self.model)
-        first = 0 if phase.open is None else max(len(parts) - phase.open, 0)
+        first = 0 if phase.open is None else len(parts) - phase.open
         self.model.train()
         for index, (_, part) in enumerate(parts):
             part.requires_grad_(index >= first)

@@ -152,6 +152,36 @@ def test_a_server_that_fails_always_is_not_asked_for_every_file(web: Web, tmp_pa
     assert set(reasons) == {"HTTP 404", "not asked for"} and sum(reasons.values()) == 3 * PATIENCE
 
 
+def test_what_fails_always_keeps_nothing_else_from_its_turn(web: Web, tmp_path: Path) -> None:
+    """A server that answers nothing for a while, and then all but as many files as make it given up, in front."""
+    gone = {f"gone-{n}.jpg": f"{web.address}/gone/{n}" for n in range(PATIENCE + PER_HOST)}
+    every, right = gone | urls(web), web.files
+    web.files = {}
+    with pytest.raises(ImpastoError, match="34 files failed"):
+        collect(every, tmp_path, check)
+    reasons = {row["name"]: row["reason"] for row in read_csv(tmp_path / FAILED)}
+    assert reasons["0.jpg"] == "HTTP 404", "each has had its turn in four rounds"
+    web.files = right
+    web.asked.clear()
+    with pytest.raises(ImpastoError, match="22 files failed .* 12 are there"):
+        collect(every, tmp_path, check)
+    assert {name for name in have(tmp_path) if name != FAILED} == set(urls(web))
+
+
+def test_the_next_run_begins_with_what_was_not_asked_for(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "ROUNDS", 1)
+    gone = {f"gone-{n}.jpg": f"{web.address}/gone/{n}" for n in range(PATIENCE + PER_HOST)}
+    for there in (0, N):
+        with pytest.raises(ImpastoError, match=f"{22 + N - there} files failed .* {there} are there"):
+            collect(gone | urls(web), tmp_path, check)
+    for name in gone:
+        (tmp_path / name).write_bytes(b"image from elsewhere")
+    collect(gone | urls(web), tmp_path, check)
+    assert not (tmp_path / FAILED).exists(), "what was put there by hand is there"
+
+
 def test_no_web_address(tmp_path: Path) -> None:
     for url in ("", "file:///etc/passwd", "http://", "ftp://127.0.0.1/a"):
         with pytest.raises(ImpastoError, match="0.jpg has no web address"):

@@ -127,6 +127,19 @@ def test_a_tap_of_the_heads_width_is_not_projected() -> None:
     assert sum(p.numel() for p in made.parameters()) == 3 * 8 + 3 * 8 + (24 * 8 + 8) + (8 * 5 + 5)
 
 
+def test_a_direction_is_drawn_as_a_layer_of_its_inputs() -> None:
+    drawn = AttentionHead((1,), (400,), 2, estimator="sigmoid", width=None, dropout=0.0).taps[0].direction.detach()
+    assert 0.9 * 400**-0.5 < drawn.abs().max() <= 400**-0.5 and abs(drawn.mean()) < 0.01
+
+
+def test_a_large_global_feature_blurs_nothing_in_half_precision() -> None:
+    """u g is the same for all positions, but in bfloat16 a sum with it would keep a few bits of what differs."""
+    tap, features = head("additive_softmax").taps[0].bfloat16(), maps()[0].bfloat16()
+    nothing, large = (torch.full((2, 8), value, dtype=torch.bfloat16) for value in (0.0, 300.0))
+    assert tap.weights(features, nothing).dtype == torch.float32
+    torch.testing.assert_close(tap.weights(features, large), tap.weights(features, nothing), atol=1e-6, rtol=1e-4)
+
+
 def test_dropout_acts_between_the_dense_layers() -> None:
     made = AttentionHead((1,), (4,), 2, estimator="gap", width=4, dropout=0.9)
     kinds = [type(layer) for layer in made.classify]

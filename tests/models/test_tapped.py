@@ -115,6 +115,21 @@ def test_maps_of_timm_are_the_networks_own() -> None:
         torch.testing.assert_close(found, wanted)
 
 
+def test_a_vision_transformer_has_one_map_of_its_last_block() -> None:
+    """It takes one size alone, to which images of any size are resized; its class token is no position."""
+    network, x = tapped("timm", timm="test_vit", taps=[16], attention="dot"), images(2, 32)
+    assert [name for name, _ in network.named_children()] == ["resize", "normalise", "timm", "head"]
+    assert {stride: each.shape for stride, each in network.attention(x).items()} == {16: (2, 10, 10)}
+    whole, seen = network.timm.network, network.normalise(network.resize(x))
+    tokens = whole.blocks(whole.norm_pre(whole.patch_drop(whole._pos_embed(whole.patch_embed(seen)))))
+    (found,) = network.maps(x)
+    torch.testing.assert_close(found.flatten(2).transpose(1, 2), tokens[:, whole.num_prefix_tokens :])
+    network(x).square().sum().backward()
+    assert all(p.grad is not None for p in network.parameters()), "what lies behind the map is left out, its norm too"
+    held = [id(p) for _, part in blocks(network) for p in part.parameters()]
+    assert sorted(held) == sorted(id(p) for p in network.parameters())
+
+
 def test_the_package_carries_pretrained_weights(capsys: pytest.CaptureFixture[str]) -> None:
     network = tapped("timm", timm="tf_efficientnet_lite0", weights="package", taps=[2, 8, 32], projection=8).eval()
     assert "left out" in capsys.readouterr().err

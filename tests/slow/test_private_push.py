@@ -49,3 +49,30 @@ def test_no_image_is_sent(tmp_path: Path, marked: bool) -> None:
     sent = [path.read_bytes() for path in remote.rglob("*") if path.is_file()]
     assert any(content == b"1\n" for content in sent), "what is not marked goes there"
     assert any(b"pixels of" in content for content in sent) is not marked
+
+
+def test_dvc_asks_again_once_the_marks_are_gone(tmp_path: Path) -> None:
+    """A checkout takes dvc.yaml back: what DVC restores must not be sent either."""
+
+    def run(*words: str, fails: bool = False) -> str:
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+        assert bool(done.returncode) == fails, done.stderr
+        return done.stdout
+
+    run("git", "init", "-q", ".")
+    run("dvc", "init", "-q")
+    (tmp_path / "ask").write_text("grep -q 'push: false' dvc.yaml && echo 1 > token")
+    before = (
+        "vars: [run: sh ask]\nstages:\n"
+        "  check:\n    cmd: ${run} check --out token\n    deps: [ask]\n    outs: [token]\n"
+        "  a:\n    cmd: mkdir -p data/raw/train && echo face > data/raw/train/img\n    deps: [token]\n"
+        "    outs: [data/raw/train]\n"
+    )
+    (tmp_path / "dvc.yaml").write_text(before)
+    run("dvc", "repro", "-q", fails=True)
+    mark(tmp_path / "dvc.yaml", private=True)
+    run("dvc", "repro", "-q")
+    (tmp_path / "dvc.yaml").write_text(before)
+    run("dvc", "repro", "-q", fails=True)
+    mark(tmp_path / "dvc.yaml", private=True)
+    assert "Running stage" not in run("dvc", "repro"), "and restores what ran with them"

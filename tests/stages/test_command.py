@@ -397,6 +397,47 @@ def test_check_tells_files_and_networks_that_are_not_there(params: Path, leaves:
     assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1
 
 
+HEAD = {"model__attention": "gap", "model__head_dropout": 0.0}
+UNFROZEN = [{"open": 9, "epochs": 1, "learning_rate": 0.1, "batch_norm": "train"}]
+
+
+@pytest.mark.parametrize(
+    ("leaves", "told"),
+    [
+        (
+            TIMM | HEAD | {"model__timm": "resnet18", "model__taps": [3]},
+            "resnet18 has no map of stride 3 [model.taps].",
+        ),
+        (HEAD | {"model__taps": [1, 4]}, "wrn has no map of stride 1 [model.taps]."),
+        (
+            TIMM | HEAD | {"model__timm": "resnet18", "model__taps": [4, 16]},
+            "the map of stride 16 has 2 x 2 positions; attention needs 4 x 4 [model.taps].",
+        ),
+        (
+            TIMM | {"model__timm": "test_resnet", "finetune__stages": UNFROZEN},
+            "9 blocks are to learn, but the network has 6 [train.open, finetune.stages]. Open 6 at most.",
+        ),
+        (
+            HEAD | {"model__taps": [2, 4], "finetune__stages": [UNFROZEN[0] | {"open": 5}]},
+            "5 blocks are to learn, but the network has 4",  # what lies behind the last tap is left out
+        ),
+        (TIMM | {"model__timm": "test_resnet", "train__open": 7, "train__averaging__start": 1.0}, "7 blocks are to"),
+    ],
+)
+def test_check_tells_what_only_the_network_knows(params: Path, leaves: dict[str, Any], told: str) -> None:
+    """Before hours of other stages, and not from the first batch of training."""
+    change(params, **{"dataset__size": 32, "finetune__stages": []} | leaves)
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 2 and told in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.mark.usefixtures("record")
+def test_check_takes_small_images_for_a_transformer_that_resizes_them(params: Path) -> None:
+    change(params, **TIMM | HEAD | {"model__timm": "test_vit", "model__taps": [16]}, finetune__stages=[])
+    done = CliRunner().invoke(app, ["check", "--out", "out.txt"])
+    assert done.exit_code == 0, done.stderr
+
+
 @pytest.mark.usefixtures("record")
 def test_check_tells_that_frost_alone_leaves_nothing_for_c(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("impasto.corruptions.frost_bank._PACKAGE", "a_package_that_is_not_installed")

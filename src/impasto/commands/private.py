@@ -16,4 +16,7 @@ def private(
 ) -> None:
     """Mark the outputs of dvc.yaml that hold images `push: false`."""
     changed = mark(params.with_name("dvc.yaml"), not off)
-    print(f"{'may' if off else 'must not'} be pushed: {', '.join(changed)}" if changed else "nothing to change")
+    if changed:
+        print(f"{'may' if off else 'must not'} be pushed: {', '.join(changed)}; now commit dvc.yaml")
+    else:
+        print("nothing to change")

@@ -130,7 +130,7 @@ def _sizes(of: Of) -> Fault:
         what = f"augment.deepaugment.size is {distorted.size}, but the images have {size} px"
         return what, f"Choose {size} or an odd multiple of it; set augment.deepaugment.share to 0 to do without."
     deepest = (of(Model).taps or [1])[-1]
-    if size < LEAST * deepest:
+    if of(Model).name != "timm" and size < LEAST * deepest:  # of timm's some resize, as the network itself tells
         what = f"model.taps has stride {deepest}, which leaves {size} px fewer than {LEAST} x {LEAST} positions"
         return what, f"Leave out strides above {size // LEAST}, or raise dataset.size."
     return None

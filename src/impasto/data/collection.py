@@ -1,7 +1,8 @@
 """Many small files from a few servers: side by side, but few at a time, and again where it failed.
 
 What is there is kept: a run that was killed, or that failed in part, goes on where it was. Servers that say that they
-are busy are left alone for as long as they ask, and one that fails again and again is left alone until the next round.
+are busy are left alone for as long as they ask, and one that fails again and again is left alone until the next round,
+which begins with what was not asked for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from impasto.data.small import NotReceivedError, receive
 from impasto.errors import ImpastoError
-from impasto.io import atomic, write_csv
+from impasto.io import atomic, read_csv, write_csv
 from impasto.progress import notice, track
 
 PER_HOST = 2
@@ -37,6 +38,7 @@ LONGEST = 600.0
 FAILED = "failed.csv"
 """The list of what could not be had, in the folder of the files."""
 
+_NOT_ASKED = "not asked for"  # how the reason begins of what a server was not asked for any more
 _PAUSE = 5.0  # seconds before the next round, and for a busy server that says none; doubled each time
 _TOLD = 3  # failures that a message names
 
@@ -79,10 +81,11 @@ def collect(urls: Mapping[str, str], folder: Path, check: Check) -> None:
 def _collect(urls: Mapping[str, str], folder: Path, check: Check) -> None:
     for left in folder.glob(".*.part"):  # of a killed run
         left.unlink()
-    failures: list[Failure] = []
+    failures = _earlier(folder)
     for number in range(ROUNDS):
-        missing = {name: url for name, url in urls.items() if not (folder / name).exists()}
+        missing = _missing(urls, folder, failures)
         if not missing:
+            failures = []
             break
         if number:
             pause = _PAUSE * 2 ** (number - 1)
@@ -95,6 +98,19 @@ def _collect(urls: Mapping[str, str], folder: Path, check: Check) -> None:
         what = f"after {ROUNDS} rounds {_listed(failures)} and {len(urls) - len(failures):,} are there; all that failed"
         raise ImpastoError(f"{what} stand in {folder / FAILED}", where="download", remedy=remedy)
     (folder / FAILED).unlink(missing_ok=True)
+
+
+def _missing(urls: Mapping[str, str], folder: Path, failures: list[Failure]) -> dict[str, str]:
+    """What is not there, first what was not asked for: behind many that fail always it would never have its turn."""
+    tried = {one.name for one in failures if not one.reason.startswith(_NOT_ASKED)}
+    missing = {name: url for name, url in urls.items() if not (folder / name).exists()}
+    return dict(sorted(missing.items(), key=lambda item: item[0] in tried))  # stable: else in their order
+
+
+def _earlier(folder: Path) -> list[Failure]:
+    """The failures of the last run, if it left any."""
+    rows = read_csv(folder / FAILED) if (folder / FAILED).is_file() else []
+    return [Failure(*(row.get(name) or "" for name in ("name", "url", "reason"))) for row in rows]
 
 
 def _listed(failures: list[Failure]) -> str:
@@ -130,7 +146,7 @@ class _Server:
         """Why it is not asked again in this round."""
         with self._lock:
             tried = f"{self.host} failed {self._streak} times in a row, at last: {self._last}"
-            return f"not asked for: {tried}" if self._streak >= PATIENCE else None
+            return f"{_NOT_ASKED}: {tried}" if self._streak >= PATIENCE else None
 
     def rest(self) -> float:
         """Seconds until it may be asked."""

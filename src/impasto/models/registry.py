@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from impasto.config.model import Model
+from impasto.errors import ImpastoError
 from impasto.models.normalise import Normalise
 from impasto.models.tapped import Tapped, of_parts
 from impasto.rng import key
@@ -98,3 +99,17 @@ def blocks(model: nn.Module) -> list[tuple[str, nn.Module]]:
         elif any(True for _ in part.parameters()):  # else it is the normalisation
             found.append((name, part))
     return found
+
+
+def require_blocks(model: nn.Module, opened: int) -> None:
+    """See that so many blocks can be opened.
+
+    Raises:
+        ImpastoError: the model has fewer.
+    """
+    if opened > (count := len(blocks(model))):
+        raise ImpastoError(
+            f"{opened} blocks are to learn, but the network has {count}",
+            where="train.open, finetune.stages",
+            remedy=f"Open {count} at most.",
+        )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from impasto.config.all import check as check_sections
 from impasto.config.base import flatten, load, nearest, read_yaml
 from impasto.config.dataset import NATIVE, Dataset
 from impasto.config.evaluate import Evaluate
+from impasto.config.finetune import Finetune
 from impasto.config.model import PACKAGE, WEIGHTS, Model
 from impasto.config.synthetic import POOLS
+from impasto.config.train import Train
 from impasto.corrupted.published import PUBLISHED
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.data.origin import FOLDER
@@ -27,8 +33,12 @@ PATHS = (
 
 
 @command
-def check(out: Out, params: Params = PARAMS) -> None:
-    """Validate params.yaml against the schema.
+def check(
+    out: Out,
+    private: Annotated[bool, typer.Option("--private", help="See that images stay out of remotes.")] = False,
+    params: Params = PARAMS,
+) -> None:
+    """Validate params.yaml against the schema, and for images that must not be passed on the marks in dvc.yaml.
 
     The token is the same for every valid file, so a changed parameter invalidates nothing by itself.
     """
@@ -37,7 +47,7 @@ def check(out: Out, params: Params = PARAMS) -> None:
     _existing_paths(params)
     _photographed_frost(params)
     _known_network(params)
-    if load(params, Dataset).name == "kaokore":
+    if private or load(params, Dataset).name == "kaokore":
         require_private(params.with_name("dvc.yaml"))
     with stage("check", params, None):
         write_text(out, "params.yaml is valid\n")
@@ -88,6 +98,25 @@ def _known_network(params: Path) -> None:
     model = load(params, Model)
     if model.timm is not None:  # importing timm takes seconds
         require_network(model.timm)
+    if model.timm is not None or model.attention is not None:
+        _fitting_network(params, model)
+
+
+def _fitting_network(params: Path, model: Model) -> None:
+    """What the network alone can tell, without its numbers: strides and sizes of its maps, and how many blocks it has.
+
+    Of one that cannot be built without numbers the training tells it.
+    """
+    import torch  # takes seconds
+
+    from impasto.models.registry import build, require_blocks
+
+    size, stages = load(params, Dataset).size, load(params, Finetune).stages
+    with suppress(RuntimeError), torch.device("meta"), torch.no_grad():
+        network = build(model.model_copy(update={"weights": None}), 2, [0.5] * 3, [0.5] * 3, 0).eval()
+        require_blocks(network, max([load(params, Train).open or 0, *(stage.open for stage in stages)]))
+        if model.attention is not None:
+            network(torch.empty(1, 3, size, size))
 
 
 if __name__ == "__main__":
