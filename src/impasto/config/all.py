@@ -150,6 +150,9 @@ def _copies(of: Of) -> Fault:
     if balance.styles == "class" and bank != "training":
         what = f"balance.styles is class, but style.bank is {bank}, whose styles have no classes"
         return what, "Set style.bank to training, or balance.styles to any."
+    if balance.copies and balance.copy_ == "reconstruction" and of(Style).method == "colour":
+        what = "balance.copy is reconstruction, but style.method is colour, which has no decoder"
+        return what, "Set style.method to adain, or balance.copy to duplicate, which is the same for colours."
     if balance.copies and balance.copy_ == "rules" and not of(Augment).trivial:
         what = "balance.copy is rules, but augment.trivial is false"
         return what, "Set augment.trivial to true: it then acts on copies alone."
