@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from impasto import ranks
 from impasto.augment import feature_noise
 from impasto.checkpoint import Resume
+from impasto.config.selection import Selection
+from impasto.config.train import Chosen
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
 from impasto.rng import generator
@@ -60,7 +62,9 @@ def exact(**changes: Any) -> nn.Module:
     return network
 
 
-def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str, Any]:
+def run(
+    name: str, folder: Path, phases: list[Phase] | None = None, selection: Selection | None = None
+) -> dict[str, Any]:
     """A few epochs in float64: rows, weights and statistics, and the paintings of one epoch more."""
     n, changes, augmented = RUNS[name]
     config = train(**{"epochs": 2, "clip": 0.5, **changes})
@@ -77,6 +81,7 @@ def run(name: str, folder: Path, phases: list[Phase] | None = None) -> dict[str,
         purpose="test",
         resume=resume,
         on_epoch=lambda _epoch, _row: None,
+        selection=selection,
     )
     plan = found.plan(config.epochs)
     found.paintings.paint(plan)
@@ -156,10 +161,13 @@ def everything(folder: Path) -> dict[str, Any]:
     frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(1, lambda e: 0.02, open=3)]
     found: dict[str, Any] = {f"run {name}": run(name, folder) for name in RUNS}
     found["run plain, frozen"] = run("plain", folder / "frozen", frozen)
+    spoilt = [Phase(4, [0.02, 5.0, 0.02, 0.02].__getitem__, open=1), Phase(1, lambda e: 0.01, open=3)]
+    chosen = Chosen.model_validate({"metric": "loss", "patience": 1})
+    found["run plain, chosen"] = run("plain", folder / "chosen", spoilt, chosen)
     found["statistics"] = {n: statistics(*batch) for n, batch in batches().items()}
     found["gradient"] = {count: gradient(count) for count in (1, 3)}
     found["inside"] = {count: inside(count) for count in ((2, 4) if ranks.count() == 1 else [ranks.count()])}
-    found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10)
+    found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10, balanced=True)
     found["told"] = ranks.told({"from": ranks.index()})
     return found
 

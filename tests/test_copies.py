@@ -65,6 +65,16 @@ def test_classes_are_rare_by_count_or_by_name(rare: float | list[str], named: li
     assert [c for c, n in enumerate(found) if n] == named
 
 
+def test_combinations_of_gender_and_status_are_rare_by_their_own_counts() -> None:
+    """Not in the order of a list, by which the paper's code has the largest class among the rare ones."""
+    counts = (1920, 2232, 583, 498, 1255, 66, 61, 141)
+    names = [f"{gender}_{status}" for gender in ("male", "female") for status in CLASSES]
+    found = per_class(counts, names, balance(p1=0.0, p2=1.0))
+    assert [name for name, n in zip(names, found, strict=True) if n] == [
+        "male_incarnation", "male_commoner", "female_warrior", "female_incarnation", "female_commoner"
+    ]  # fmt: skip
+
+
 def test_of_classes_of_one_size_none_is_rare() -> None:
     assert per_class((5, 5, 5, 5), CLASSES, balance(p1=0.0, p2=1.0)) == [0, 0, 0, 0]
 

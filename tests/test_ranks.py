@@ -60,6 +60,16 @@ def test_all_processes_have_the_same_bits(many: list[dict[str, Any]], name: str)
         assert found[name]["history"] == many[0][name]["history"]
 
 
+def test_all_choose_the_same_epoch_and_stop_at_the_same(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
+    """The second of four epochs is worse, which ends the first phase; the second phase goes on from the best model."""
+    name = "run plain, chosen"
+    for found in many:
+        assert found[name]["history"] == many[0][name]["history"]
+        assert [row["learning_rate"] for row in found[name]["history"]] == [0.02, 5.0, 0.01]
+        torch.testing.assert_close(found[name]["history"], one[name]["history"], **CLOSE)
+        torch.testing.assert_close(found[name]["state"], one[name]["state"], **CLOSE)
+
+
 @pytest.mark.parametrize("n", batches())
 def test_batch_norm_sees_the_whole_batch(one: dict[str, Any], many: list[dict[str, Any]], n: int) -> None:
     """Of unequal shares too; with fewer images than processes, each has them all."""

@@ -16,7 +16,7 @@ class Criterion:
 
     Args:
         train: which loss.
-        labels: int64 [n], of the training images, from which rare classes are told.
+        labels: int64 [n], of the original stream, copies included: rare is what training sees rarely.
         device: of the logits.
 
     Raises:

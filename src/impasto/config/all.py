@@ -155,6 +155,9 @@ def _copies(of: Of) -> Fault:
     if of(Finetune).copies != "kept" and of(Finetune).stages and not balance.copies:
         what = f"finetune.copies is {of(Finetune).copies}, but balance makes no copies"
         return what, "Set finetune.copies to kept, or balance.p1 or balance.p2 above 0."
+    if balance.copies and balance.copy_ == "reconstruction" and of(Style).method == "colour":
+        what = "balance.copy is reconstruction, but style.method is colour, which has no decoder"
+        return what, "Set style.method to adain, or balance.copy to duplicate, which is the same for colours."
     if balance.copies and balance.copy_ == "rules" and not of(Augment).trivial:
         what = "balance.copy is rules, but augment.trivial is false"
         return what, "Set augment.trivial to true: it then acts on copies alone."

@@ -57,7 +57,9 @@ class Images:
         """Write ``labels.npy`` and ``meta.json`` beside an ``images.npy`` that is there already."""
         write_npy(folder / "labels.npy", self.labels)
         for name, rows in (("validation", self.validation), ("groups", self.groups)):
-            if rows is not None:
+            if rows is None:  # another dataset may have left some there
+                (folder / f"{name}.npy").unlink(missing_ok=True)
+            else:
                 write_npy(folder / f"{name}.npy", rows)
         meta = {"classes": list(self.classes), "counts": self.counts(), "n": len(self), "source": self.source}
         content = digest(folder / "images.npy", folder / "labels.npy")

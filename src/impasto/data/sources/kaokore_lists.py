@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,13 +38,13 @@ def read_labels(file: Path) -> list[Row]:
     Raises:
         ImpastoError: names the line that is none, or is out of range, or the image that stands there twice.
     """
-    lines = [line for line in csv.reader(_lines(file)) if line]
-    if not lines or lines[0] != _HEADER:
+    lines = [[cell.strip('"') for cell in line.split(",")] for line in _lines(file)]  # csv has a limit, web pages none
+    if lines[:1] != [_HEADER]:
         raise _wrong(file, f"does not begin with the line {','.join(_HEADER)}")
-    rows = [_row(file, number, line) for number, line in enumerate(lines[1:], 2)]
+    rows = [_row(file, number, line) for number, line in enumerate(lines[1:], 2) if line != [""]]
     names = [row.name for row in rows]
     if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        twice = next(name for name, times in Counter(names).items() if times > 1)
         raise _wrong(file, f"names {twice} twice")
     return rows
 
@@ -53,7 +53,9 @@ def _row(file: Path, number: int, line: list[str]) -> Row:
     ranges = ([str(n) for n in range(len(names))] for names in (GENDERS, STATUSES))
     right = len(line) == len(_HEADER) and _NAME.fullmatch(line[0]) and line[3] in PARTS
     if not right or not all(value in known for value, known in zip(line[1:3], ranges, strict=True)):
-        raise _wrong(file, f"has in line {number} {','.join(line)!r}, which is no image with gender, status and set")
+        raise _wrong(
+            file, f"has in line {number} {','.join(line)[:40]!r}, which is no image with gender, status and set"
+        )
     return Row(line[0], int(line[1]), int(line[2]), line[3])
 
 
