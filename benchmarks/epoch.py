@@ -18,6 +18,7 @@ from impasto.config.model import Model
 from impasto.config.train import Train
 from impasto.data.stream import Stream
 from impasto.feed import Feed
+from impasto.loop import Loop
 from impasto.models.registry import build
 from impasto.paintings import Paintings
 from impasto.phase import Phase
@@ -27,7 +28,6 @@ from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Stylizer
-from impasto.training import Loop
 from timing import interleaved, show, single_thread
 
 _CPU = torch.device("cpu")

@@ -23,6 +23,7 @@ from impasto.config.base import load
 from impasto.config.mix import Mix
 from impasto.data.stream import Stream
 from impasto.feed import Feed
+from impasto.loop import Loop
 from impasto.models.registry import build
 from impasto.paintings import Paintings
 from impasto.precision import resolve
@@ -32,7 +33,7 @@ from impasto.style.decoder import Decoder
 from impasto.style.encoders import EfficientNetLite0Encoder
 from impasto.style.procedural import procedural_styles
 from impasto.style.stylize import Precision, Stylizer
-from impasto.training import Loop, Phase
+from impasto.training import Phase
 from timing import interleaved, show, single_thread
 
 _CPU, _BATCH, _SIZE, _UPSCALE, _STYLES = torch.device("cpu"), 128, 32, 64, 100

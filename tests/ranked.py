@@ -19,10 +19,11 @@ from impasto.augment import feature_noise
 from impasto.checkpoint import Resume
 from impasto.config.selection import Selection
 from impasto.config.train import Chosen
+from impasto.loop import Loop, seeded
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
 from impasto.rng import generator
-from impasto.training import Loop, fit, seeded
+from impasto.training import fit
 from impasto.validation import measure
 from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
 

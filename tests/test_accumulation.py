@@ -12,9 +12,9 @@ from impasto import ranks
 from impasto.augment import mixup
 from impasto.augment.feature_noise import FeatureNoise
 from impasto.batch_augment import BatchAugment, at_once
+from impasto.loop import Loop
 from impasto.phase import base_phase
 from impasto.rng import generator
-from impasto.training import Loop
 from tiny import SIZE, augment, feed, mix, model, train
 
 EVERYTHING = {"mixup": 0.5, "cutmix": 0.5, "noise": True, "deepaugment": {"share": 0.5, "size": 48}}

@@ -14,8 +14,9 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from impasto.averaging import WeightAverage, refresh_batch_norm
 from impasto.checkpoint import Resume
+from impasto.loop import seeded
 from impasto.phase import base_phase
-from impasto.training import fit, seeded
+from impasto.training import fit
 from tiny import augment, feed, mix, stream, train
 from tiny import model as wide_resnet
 

@@ -12,10 +12,10 @@ from impasto.augment import feature_noise, mixup, pnorm_noise
 from impasto.augment.deepaugment import draw_network
 from impasto.batch_augment import BatchAugment
 from impasto.errors import ImpastoError
+from impasto.loop import Loop
 from impasto.losses import cross_entropy, jensen_shannon
 from impasto.phase import base_phase
 from impasto.rng import generator, key
-from impasto.training import Loop
 from tiny import CPU, augment, feed, mix, train
 from tiny import model as network
 

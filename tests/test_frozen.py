@@ -19,11 +19,12 @@ from impasto.copies import Bank, Copies, draw_copies
 from impasto.features import Features
 from impasto.feed import Feed
 from impasto.frozen import Frozen, frozen
+from impasto.loop import Loop
 from impasto.models.parted import is_still, parted
 from impasto.paintings import Paintings
 from impasto.phase import Phase
 from impasto.runtime import runtime
-from impasto.training import Loop, Row, fit
+from impasto.training import Row, fit
 from tiny import CPU, STYLES, augment, mix, model, stream, stylise, train
 
 HEAD: dict[str, Any] = {"attention": "tanh_additive", "taps": [2, 4], "head_dropout": 0.3}

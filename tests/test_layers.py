@@ -23,8 +23,8 @@ LAYERS = [
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
     ("mix", "faithful", "copies", "paintings", "features", "feed", "batch_augment", "corrupted.sources",
      "evaluation", "classes", "scores", "explain", "fid.curve"),
-    ("phase", "optimiser", "selection", "frozen", "training"),
-    ("finetuning", "report"),
+    ("phase", "optimiser", "selection", "frozen", "loop"),
+    ("training", "finetuning", "report"),
     ("stages", "commands", "cli", "__main__"),
 ]  # fmt: skip
 DOORS = {

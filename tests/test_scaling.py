@@ -12,9 +12,10 @@ from torch.optim import SGD
 
 from impasto.checkpoint import Resume
 from impasto.config.train import Train
+from impasto.loop import Loop
 from impasto.phase import base_phase
 from impasto.runtime import runtime
-from impasto.training import Loop, fit
+from impasto.training import fit
 from tiny import feed, model, stream, train
 
 SCALE = 2.0**12

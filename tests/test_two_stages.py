@@ -16,11 +16,12 @@ from impasto.config.finetune import Finetune
 from impasto.config.selection import Selection
 from impasto.config.train import Chosen, Train
 from impasto.finetuning import phases
+from impasto.loop import Loop
 from impasto.models.registry import blocks
 from impasto.phase import Phase, base_phase
 from impasto.runtime import runtime
 from impasto.selection import Best, following
-from impasto.training import Loop, Row, fit
+from impasto.training import Row, fit
 from impasto.validation import measure
 from tiny import CPU, augment, feed, model, stream, train
 

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from impasto.feed import Feed
+from impasto.loop import Loop
 from impasto.optimiser import build_optimiser
 from impasto.phase import base_phase
 from impasto.rng import generator
 from impasto.style.bank import encode_styles
 from impasto.style.decoder import Decoder
 from impasto.style.stylize import Stylizer
-from impasto.training import Loop
 from style.style_doubles import RandomEncoder
 from tiny import CPU, STYLES, augment, feed, mix, model, train
 from waiting import WaitError, never_waiting

@@ -31,6 +31,7 @@ from impasto.config.synthetic import Synthetic
 from impasto.config.train import Train
 from impasto.data.stream import Stream
 from impasto.feed import Feed
+from impasto.loop import Loop
 from impasto.models.registry import build
 from impasto.paintings import Paintings
 from impasto.phase import base_phase
@@ -38,7 +39,6 @@ from impasto.rng import generator
 from impasto.style.bank import encode_styles
 from impasto.style.decoder import Decoder
 from impasto.style.stylize import Stylizer
-from impasto.training import Loop
 from style.style_doubles import RandomEncoder
 from style.style_doubles import pictures as style_pictures
 from tiny import CPU, ROOT

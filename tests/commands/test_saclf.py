@@ -27,10 +27,10 @@ from impasto.copies import Bank, draw_copies, per_class
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.finetuning import phases
+from impasto.loop import Loop
 from impasto.models.registry import blocks, build
 from impasto.paintings import Paintings
 from impasto.phase import base_phase
-from impasto.training import Loop
 from tiny import CPU, ROOT, STYLES, augment, stylise
 
 PRESETS = Presets(ROOT / "presets")

@@ -48,9 +48,8 @@ def report(
     """Write the page, the model card and the summary; nothing is measured anew."""
     sources = Sources(images, split, pool, synthetic, style)
     measured = {"evaluation": evaluation, "corruptions": corruptions, "classes": classes, "overlap": overlap}
-    measured |= {"fid": fid, "train_curve": train_curve, "finetune_curve": finetune_curve}
-    measured |= {"pictures": pictures, "times": times}
-    with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured) as this:
+    measured |= {"fid": fid, "train_curve": train_curve, "finetune_curve": finetune_curve, "pictures": pictures}
+    with stage("report", params, None, **sources._asdict(), tuned=tuned, **measured, times=times) as this:
         scores = load_evaluation(evaluation, corruptions)
         findings = Findings(
             recipe=Recipe.read(this.load),
