@@ -108,7 +108,7 @@ def test_speed_of_each_corruption(readme: ModuleType, monkeypatch: pytest.Monkey
     rows = [*speeds.corruptions(MEASURED["corruptions"]), *speeds.cbar(MEASURED["cbar"])]
     assert [row.measured for row in rows] == ["11.2x", "5.0x", "9.5x", "26.2x", "10.0x", "140x"]
     goals = [(row.goal, row.met) for row in rows if row.met is not None]
-    assert goals == [("at least 15x", False), ("at least 25x", True), ("at least 60x", True)]
+    assert goals == [("at least 15x", False), ("at least 25x", True), ("at least 60x", False)]
 
 
 def test_every_benchmark_is_in_the_readme_with_its_goal(readme: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
