@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
@@ -28,8 +30,11 @@ def answers(n: int = 300, shuffled: bool = False) -> Predictions:
     return Predictions(CELLS, np.stack(rows), np.stack(predicted), np.ones((len(CELLS), n), np.float32))
 
 
-def table(predictions: Predictions, resamples: int = 400) -> dict[str, dict[str, float]]:
-    return {row["class"]: row for row in class_rows(predictions, CLASSES, C, resamples, 0)}
+TRAINED = {"a": 900, "b": 600, "c": 200, "d": 90}
+
+
+def table(predictions: Predictions, resamples: int = 400) -> dict[str, dict[str, Any]]:
+    return {row["class"]: row for row in class_rows(predictions, TRAINED, C, resamples, 0)}
 
 
 @pytest.mark.parametrize("never", [None, 2])
@@ -83,11 +88,13 @@ def test_intervals_are_those_of_an_independent_bootstrap() -> None:
     found, random = answers(), np.random.default_rng(1)
     labels, predicted = found.labels[0], found.predicted[0]
     right = found.right[1:4].mean(0)
-    scores: dict[str, list[float]] = {"f1": [], "robust_recall": []}
+    scores: dict[str, list[float]] = {"precision": [], "f1": [], "robust_recall": []}
     for _ in range(1000):
-        pick = random.integers(0, 300, 300)
+        pick = np.concatenate([random.choice(np.flatnonzero(labels == k), (labels == k).sum()) for k in range(4)])
         known = {"labels": range(4), "zero_division": 0}
-        scores["f1"].append(precision_recall_fscore_support(labels[pick], predicted[pick], **known)[2].mean())
+        drawn = precision_recall_fscore_support(labels[pick], predicted[pick], **known)
+        scores["precision"].append(drawn[0].mean())
+        scores["f1"].append(drawn[2].mean())
         scores["robust_recall"].append(np.mean([right[pick][labels[pick] == k].mean() for k in range(4)]))
     row = table(found, 2000)["macro"]
     for name, values in scores.items():
@@ -114,6 +121,24 @@ def test_other_images_in_the_corrupted_sets_have_no_interval() -> None:
 
 def test_balanced_classes_have_no_minority() -> None:
     labels = np.tile(np.arange(4), (2, 5)).astype(np.int16)
-    rows = list(class_rows(Predictions(CELLS[:2], labels, labels, np.ones(labels.shape)), CLASSES, C, 50, 0))
+    predictions = Predictions(CELLS[:2], labels, labels, np.ones(labels.shape))
+    rows = list(class_rows(predictions, dict.fromkeys(CLASSES, 7), C, 50, 0))
     assert not groups(np.array([5, 5, 5, 5])).any()
     assert [row["class"] for row in rows] == [*CLASSES, "macro"] and rows[-1]["f1"] == 1
+
+
+def test_training_images_say_which_classes_are_rare() -> None:
+    """The test split may be balanced, or have its classes in other shares."""
+    found = answers()
+    turned = dict(zip(CLASSES, (90, 200, 600, 900), strict=True))
+    rows = {row["class"]: row for row in class_rows(found, turned, C, 50, 0)}
+    assert [rows[name]["group"] for name in CLASSES] == ["minority", "minority", "majority", "majority"]
+    ours = table(found)
+    assert rows["minority"]["recall"] == ours["majority"]["recall"] and rows["gap"]["recall"] == -ours["gap"]["recall"]
+
+
+def test_a_class_of_one_image_has_its_recall_in_every_resample() -> None:
+    labels = np.tile(np.r_[np.zeros(30), 1], (2, 1)).astype(np.int16)
+    predictions = Predictions(CELLS[:2], labels, labels, np.ones(labels.shape))
+    row = list(class_rows(predictions, {"a": 30, "b": 1}, C, 200, 0))[1]
+    assert (row["recall_low"], row["recall"], row["robust_recall_low"]) == (1, 1, 1)

@@ -151,7 +151,7 @@ def test_a_classifier_is_its_head_on_its_body(changes: dict[str, Any]) -> None:
     assert cut.digest() == same.digest(), "the head does not count"
 
 
-def test_features_are_those_of_each_row_and_what_does_not_fit_is_not_kept() -> None:
+def test_features_are_those_of_each_row_and_what_does_not_fit_is_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
     images = torch.arange(200.0)[:, None]
 
     def compute(rows: Tensor) -> list[Tensor]:
@@ -165,7 +165,9 @@ def test_features_are_those_of_each_row_and_what_does_not_fit_is_not_kept() -> N
     assert features.table("a", "key", 200, compute, CPU) is table and sum(calls) == 200
     assert features.table("b", "key", 1, compute, CPU) is None, "no room is left beside it"
     assert features.table("a", "other", 200, compute, CPU) is not None and sum(calls) == 401
+    capsys.readouterr()
     assert Features(limit=200 * 6 - 1).table("a", "key", 200, compute, CPU) is None
+    assert "features of the a images need 0.0 GB" in capsys.readouterr().err
 
 
 class Killed(BaseException):

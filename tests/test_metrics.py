@@ -16,6 +16,7 @@ from impasto.metrics import (
     balanced_accuracy,
     bootstrap_interval,
     calibration_error,
+    calibration_interval,
     class_recall,
     corruption_mean,
     mean_corruption_error,
@@ -71,6 +72,32 @@ def test_calibration_error_of_known_cases() -> None:
     assert calibration_error(np.ones(4), np.ones(4, dtype=bool)) == 0
     both_ways = calibration_error(np.array([0.6, 0.6, 0.9, 0.9]), np.array([True, True, False, False]))
     assert both_ways == pytest.approx((0.4 + 0.9) / 2)  # gaps of opposite sign must not cancel between bins
+
+
+def test_calibration_interval_is_that_of_a_loop_over_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images are drawn with all their versions; the interval is turned about the error of the sample."""
+    confidence = RNG.random((3, 40)).astype(np.float32)
+    correct = RNG.random((3, 40)) < 0.6
+    picks = np.random.default_rng(5).integers(40, size=(250, 40))
+    errors = [calibration_error(confidence[:, rows].ravel(), correct[:, rows].ravel()) for rows in picks]
+    low, high = np.quantile(errors, [0.05, 0.95])
+    error = calibration_error(confidence, correct)
+    for draws in (1 << 22, 40 * 7):
+        monkeypatch.setattr(metrics, "_DRAWS", draws)
+        found = calibration_interval(confidence, correct, np.random.default_rng(5), 250, level=0.9)
+        assert found == pytest.approx((2 * error - high, 2 * error - low)) and 0 < found.low < found.high
+
+
+def test_calibration_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """Four bins, in each of which confidence is .15 above accuracy."""
+    rng, hits = np.random.default_rng(6), 0
+    for _ in range(300):
+        confidence = rng.choice([0.3, 0.5, 0.7, 0.9], 300)
+        correct = rng.random(300) < confidence - 0.15
+        low, high = calibration_interval(confidence, correct, rng, 200, level=0.9)
+        hits += low <= 0.15 <= high
+    assert 0.82 <= hits / 300 <= 0.96
+    assert calibration_interval(np.ones(5), np.ones(5, bool), rng, 100) == (0, 0), "never below 0"
 
 
 def test_bootstrap_quantiles_equal_the_binomial_ones() -> None:

@@ -30,6 +30,12 @@ def test_every_pixel_stands_in_its_place(columns: int, rows: int, magnify: int) 
     assert sheet.dtype == np.uint8 and np.array_equal(sheet, wanted)
 
 
+@pytest.mark.parametrize(("width", "factor"), [(16, 4), (28, 2), (32, 2), (64, 1), (224, 1)])
+def test_small_images_are_magnified_to_64_pixels_and_large_ones_are_not(width: int, factor: int) -> None:
+    image = torch.zeros(1, 3, 4, width, dtype=torch.uint8)
+    assert grid([image]).shape == (4 * factor, width * factor, 3)
+
+
 def test_a_png_comes_back(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 9, 3), dtype=np.uint8)
     write_png(tmp_path / "a" / "sheet.png", pixels)

@@ -63,6 +63,7 @@ def test_scores_by_definition() -> None:
         pytest.approx(min(recall)),
     )
     assert scores["worst_class"] == "c"
+    assert scores["recall_gap"] == pytest.approx(max(recall) - min(recall))
     assert scores["ece_clean"] == pytest.approx(calibration_error(found.confidence[0], right[0]))
     corrupted = np.concatenate(list(found.confidence[1:])), np.concatenate(list(right[1:]))
     assert scores["ece_corrupted"] == pytest.approx(calibration_error(*corrupted))
@@ -70,7 +71,7 @@ def test_scores_by_definition() -> None:
 
 def test_intervals_hold_their_score_and_replay() -> None:
     scores = made()
-    for name in ("clean", "C"):
+    for name in ("clean", "C", "ece_clean", "ece_corrupted"):
         low, high = scores[f"{name}_interval"]
         assert 0 <= low < scores[name] < high <= 1
     clean, corrupted = (np.ptp(scores[f"{name}_interval"]) for name in ("clean", "C"))
@@ -117,7 +118,9 @@ def test_over_seeds() -> None:
     assert found["clean"]["std"] == pytest.approx(np.std(clean, ddof=1))
     low, high = found["clean"]["interval"]
     assert high - low == pytest.approx(2 * 4.302653 * np.std(clean, ddof=1) / np.sqrt(3), rel=1e-4)
-    assert set(found) == {"clean", "C", "balanced", "worst_class_recall", "ece_clean", "ece_corrupted"}
+    assert set(found) == {
+        "clean", "C", "balanced", "worst_class_recall", "recall_gap", "ece_clean", "ece_corrupted",
+    }  # fmt: skip
 
 
 def test_one_seed_has_no_interval() -> None:

@@ -230,6 +230,18 @@ def test_a_row_holds_the_loss_the_rate_and_the_shares(root: Path) -> None:
     assert {name: row[name] for name in shares} == shares
 
 
+def test_training_that_diverges_ends_and_keeps_the_last_good_state(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second epoch's rate throws the weights out of range; what the first one came to stays to be resumed from."""
+    monkeypatch.setenv("IMPASTO_SAVE_SECONDS", "1e-9")
+    network, kept = model(), Resume("test")
+    leaps = Phase(3, lambda epoch: 0.05 if epoch == 0 else 1e30)
+    with pytest.raises(ImpastoError, match=r"loss is (nan|inf) after epoch 2: training has diverged") as error:
+        run(network, feed(), [leaps], train(), resume=kept)
+    assert error.value.where == "test" and "learning rate" in error.value.remedy
+    state = kept.load()
+    assert state and [row["learning_rate"] for row in state["history"]] == [0.05]
+
+
 def test_validation_sees_plain_held_out_originals_and_nothing_else(root: Path) -> None:
     """What reaches the model in evaluation mode is the validation stream, in order, untouched."""
     network, seen = model(), []

@@ -7,7 +7,7 @@ recall 0, and both then have F1 0, as in scikit-learn with ``zero_division=0``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 from impasto.evaluation import Predictions
 from impasto.rng import numpy_generator
 
-_COLUMNS = (
-    "class", "n", "group", "precision", "recall", "recall_low", "recall_high", "f1", "f1_low", "f1_high",
-    "robust_recall", "robust_recall_low", "robust_recall_high",
-)  # fmt: skip
+_SCORES = ("precision", "recall", "f1", "robust_recall")
+_COLUMNS = ("class", "n", "group", *(f"{score}{end}" for score in _SCORES for end in ("", "_low", "_high")))
 _DRAWS = 1 << 22  # image indices drawn at once: bounds the memory of a bootstrap at some 100 MB
 
 
@@ -56,8 +54,8 @@ def class_scores(matrix: NDArray[np.int64]) -> ClassScores:
     return ClassScores(_over(hits, answers), _over(hits, images), _over(2 * hits, images + answers))
 
 
-def groups(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which classes are minorities: those with fewer images than the mean class; bool [K]."""
+def groups(counts: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which classes are minorities: those with fewer training images, integer [K], than the mean class; bool [K]."""
     few: NDArray[np.bool_] = counts < counts.mean()
     return few
 
@@ -68,27 +66,29 @@ def columns(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def class_rows(
-    predictions: Predictions, classes: Sequence[str], members: Sequence[str], resamples: int, seed: int
+    predictions: Predictions, trained: Mapping[str, int], members: Sequence[str], resamples: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     """The table of one classifier: a row for each class, their mean, that of majority and minority, and the gap.
 
     A class has its row of the confusion matrix too.
 
-    Intervals are of the 95 % percentile bootstrap over images, all corrupted versions of an image together; those of
+    Intervals are of the 95 % percentile bootstrap over images, all corrupted versions of an image together. Images are
+    drawn again within their class, whose size in a test split is given and not a matter of chance. The intervals of
     corrupted images are left out where the corrupted sets show other images, or in another order.
 
     Args:
         predictions: of all cells, clean first.
-        classes: their names.
+        trained: class -> images it had in training, in the order of the labels; they say which classes are rare.
         members: the corruptions over whose cells ``robust_recall`` is the mean.
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
+    classes = list(trained)
     matrix = confusion(predictions.labels[0], predictions.predicted[0], len(classes))
     counts = matrix.sum(1)
     exact = _exact(predictions, len(classes), members)
     drawn = _drawn(predictions, len(classes), members, resamples, seed)
-    few = groups(counts)
+    few = groups(np.array(list(trained.values())))
     kinds = np.where(few, "minority", "majority") if few.any() else np.full(len(classes), "")
     for k, name in enumerate(classes):
         answers = {f"as {other}": int(n) for other, n in zip(classes, matrix[k], strict=True)}
@@ -118,11 +118,20 @@ def _drawn(
     generator, found = numpy_generator(seed, "bootstrap-classes"), []
     rows = max(1, _DRAWS // len(labels))
     for done in range(0, resamples, rows):
-        picks = generator.integers(len(labels), size=(min(rows, resamples - done), len(labels)))
+        picks = _within_classes(labels, min(rows, resamples - done), generator)
         scores = class_scores(confusion(labels[picks], predicted[picks], classes))
-        parts = {"recall": scores.recall, "f1": scores.f1}
-        found.append(parts | ({"robust_recall": _means(right[picks], labels[picks], classes)} if paired else {}))
+        found.append(
+            scores._asdict() | ({"robust_recall": _means(right[picks], labels[picks], classes)} if paired else {})
+        )
     return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def _within_classes(labels: NDArray[Any], resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Images drawn with replacement from those of the same class, int64 [resamples, N]."""
+    order, counts = np.argsort(labels, kind="stable"), np.bincount(labels)
+    first = np.cumsum(counts) - counts
+    picks: NDArray[np.int64] = order[first[labels] + generator.integers(counts[labels], size=(resamples, len(labels)))]
+    return picks
 
 
 def _means(values: NDArray[np.float64], labels: NDArray[Any], classes: int) -> NDArray[np.float64]:

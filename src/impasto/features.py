@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from impasto.data.stream import room
+from impasto.progress import notice
 
 _CHUNK = 64  # rows that pass the network at once
 Table = list[Tensor]
@@ -49,7 +50,10 @@ class Features:
         some = compute(first)
         need = sum(n * each[0].numel() * each.element_size() for each in some)
         limit = room(device) // 2 if self._limit is None else self._limit
-        if need + sum(each.numel() * each.element_size() for _, kept in self._kept.values() for each in kept) > limit:
+        held = sum(each.numel() * each.element_size() for _, kept in self._kept.values() for each in kept)
+        if need + held > limit:
+            have = f"{need / 1e9:.1f} GB, and {max(0, limit - held) / 1e9:.1f} GB are free"
+            notice(f"features of the {name} images need {have}: they are computed anew in every epoch")
             return None
         table = [each.new_empty((n, *each.shape[1:])) for each in some]
         for rows in (first, *others):

@@ -5,7 +5,7 @@ Arrays are numpy. N is the number of images, K the number of classes; scores are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,18 +60,38 @@ def worst_class(recall: NDArray[np.float64]) -> tuple[int, float]:
 def calibration_error(confidence: NDArray[Any], correct: NDArray[Any], bins: int = 15) -> float:
     """Expected calibration error (Guo et al. 2017, equation 3), binned as torchmetrics bins.
 
-    The mean over images of the gap between accuracy and confidence within the image's bin. Bins are
+    The mean over answers of the gap between accuracy and confidence within the answer's bin. Bins are
     [0, 1/bins), [1/bins, 2/bins), ..., and a confidence of exactly 1 has a bin to itself.
 
     Args:
-        confidence: highest class probability of each image (N,), in [0, 1].
-        correct: whether that class is the right one (N,), boolean.
+        confidence: highest class probability of each image (N,), or of its V versions (V, N), in [0, 1].
+        correct: whether that class is the right one, boolean of the same shape.
         bins: number of bins of equal width.
     """
-    edges = np.linspace(0, 1, bins + 1, dtype=confidence.dtype)
-    place = np.digitize(confidence, edges) - 1
-    surplus = np.bincount(place, weights=correct.astype(np.float64) - confidence)
-    return float(np.abs(surplus).sum() / len(confidence))
+    return float(np.abs(_surplus(confidence, correct, bins).sum(0)).sum() / confidence.size)
+
+
+def calibration_interval(
+    confidence: NDArray[Any],
+    correct: NDArray[Any],
+    generator: np.random.Generator,
+    resamples: int,
+    level: float = 0.95,
+    bins: int = 15,
+) -> Interval:
+    """Basic bootstrap interval of :func:`calibration_error` over images, all versions of one together, from 0 on.
+
+    Basic, not percentile (Davison and Hinkley 1997, section 5.2): absolute gaps grow with noise, so that the errors of
+    resamples lie above the one of the sample; the basic interval takes that off.
+    """
+    surplus, error = _surplus(confidence, correct, bins), calibration_error(confidence, correct, bins)
+    n, errors = len(surplus), []
+    for picks in _resamples(n, generator, resamples):
+        place = picks + n * np.arange(len(picks))[:, None]
+        times = np.bincount(place.ravel(), minlength=picks.size).reshape(picks.shape)
+        errors.append(np.abs(times @ surplus).sum(1) / confidence.size)
+    low, high = np.quantile(np.concatenate(errors), [(1 - level) / 2, (1 + level) / 2])
+    return Interval(max(0.0, float(2 * error - high)), max(0.0, float(2 * error - low)))
 
 
 def bootstrap_interval(
@@ -89,11 +109,7 @@ def bootstrap_interval(
         level: probability that the interval should cover.
     """
     scores = np.asarray(values, dtype=np.float64)
-    rows = max(1, _DRAWS // len(scores))
-    means = [
-        scores[generator.integers(len(scores), size=(min(rows, resamples - done), len(scores)))].mean(axis=1)
-        for done in range(0, resamples, rows)
-    ]
+    means = [scores[picks].mean(axis=1) for picks in _resamples(len(scores), generator, resamples)]
     low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))
 
@@ -144,6 +160,23 @@ def mean_corruption_error(
     """
     errors = [tuple(sum(1 - value for value in one[name]) for one in (table, reference)) for name in names]
     return float(np.mean([ours / max(theirs, 1e-4) for ours, theirs in errors]))
+
+
+def _surplus(confidence: NDArray[Any], correct: NDArray[Any], bins: int) -> NDArray[np.float64]:
+    """What each image adds to correct answers less confidence in each bin, over its versions; (N, bins + 1)."""
+    n = confidence.shape[-1]
+    edges = np.linspace(0, 1, bins + 1, dtype=confidence.dtype)
+    place = np.digitize(confidence, edges) - 1 + (bins + 1) * np.arange(n)
+    gaps = correct.astype(np.float64) - confidence
+    sums = np.bincount(place.ravel(), gaps.ravel(), n * (bins + 1))
+    return np.asarray(sums, np.float64).reshape(n, bins + 1)
+
+
+def _resamples(n: int, generator: np.random.Generator, resamples: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of n images drawn with replacement, ``resamples`` in all, as many at once as memory bears."""
+    rows = max(1, _DRAWS // n)
+    for done in range(0, resamples, rows):
+        yield generator.integers(n, size=(min(rows, resamples - done), n))
 
 
 def _right(predicted: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.bool_]:

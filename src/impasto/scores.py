@@ -15,6 +15,7 @@ from impasto.metrics import (
     balanced_accuracy,
     bootstrap_interval,
     calibration_error,
+    calibration_interval,
     class_recall,
     corruption_mean,
     mean_corruption_error,
@@ -29,7 +30,7 @@ Table = dict[str, list[float]]
 #: Scores that are summarised over seeds, where a run has them.
 HEADLINES = (
     "clean", "C", "C15", "C_bar", "without_noise", "mCE", "balanced", "worst_class_recall",
-    "ece_clean", "ece_corrupted",
+    "recall_gap", "ece_clean", "ece_corrupted",
 )  # fmt: skip
 
 
@@ -55,19 +56,17 @@ def score(
         seed: seed of the resamples.
         reference: accuracies of the model that mCE compares with; None leaves mCE out.
     """
-    right, table = predictions.right, accuracies(predictions)
-    found = _means(predictions, table, sets, bootstrap, seed)
+    table = accuracies(predictions)
+    found = _means(predictions, table, sets, bootstrap, seed) | _calibration(predictions, sets, bootstrap, seed)
     if reference:
         found["mCE"] = mean_corruption_error(table, reference, sets["C"])
-    counted = np.array([any(corruption in members for members in sets.values()) for corruption, _ in predictions.cells])
     recall = class_recall(predictions.predicted[0], predictions.labels[0], len(classes))
     worst, lowest = worst_class(recall)
     return found | {
         "balanced": balanced_accuracy(recall),
         "worst_class": classes[worst],
         "worst_class_recall": lowest,
-        "ece_clean": calibration_error(predictions.confidence[0], right[0]),
-        "ece_corrupted": calibration_error(predictions.confidence[counted].ravel(), right[counted].ravel()),
+        "recall_gap": float(np.nanmax(recall)) - lowest,
         "recall": dict(zip(classes, recall.tolist(), strict=True)),
         "corruptions": {name: float(np.mean(values)) for name, values in table.items()},
     }
@@ -83,11 +82,31 @@ def _means(
     for name, members in sets.items():
         inside = np.array([corruption in members for corruption, _ in predictions.cells])
         found[name] = corruption_mean(table, members)
-        # Files may hold other images, or the same in another order: then there is no image to average over.
-        paired = (predictions.labels[inside] == predictions.labels[inside][0]).all()
-        interval = bootstrap_interval(right[inside].mean(0), generator, bootstrap) if paired else None
+        known = _paired(predictions, inside)
+        interval = bootstrap_interval(right[inside].mean(0), generator, bootstrap) if known else None
         found[f"{name}_interval"] = interval and list(interval)
     return found
+
+
+def _calibration(
+    predictions: Predictions, sets: Mapping[str, Sequence[str]], bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """Calibration errors with their intervals, of clean images and of all that enter any mean."""
+    generator, found = numpy_generator(seed, "bootstrap-calibration"), dict[str, Any]()
+    clean = np.arange(len(predictions.cells)) == 0
+    counted = np.array([any(name in members for members in sets.values()) for name, _ in predictions.cells])
+    for name, inside in (("clean", clean), ("corrupted", counted)):
+        answers = predictions.confidence[inside], predictions.right[inside]
+        found[f"ece_{name}"] = calibration_error(*answers)
+        interval = calibration_interval(*answers, generator, bootstrap) if _paired(predictions, inside) else None
+        found[f"ece_{name}_interval"] = interval and list(interval)
+    return found
+
+
+def _paired(predictions: Predictions, cells: np.ndarray) -> bool:
+    """Whether cells, bool, show the same images in the same order: files may not, and leave none to average over."""
+    labels = predictions.labels[cells]
+    return bool((labels == labels[0]).all())
 
 
 def accuracies(predictions: Predictions) -> Table:

@@ -7,6 +7,7 @@ after an epoch is all that a resumed run needs to end with the same bits as an u
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import nn
@@ -16,6 +17,7 @@ from impasto.checkpoint import Resume
 from impasto.config.selection import Selection
 from impasto.config.train import Train
 from impasto.data.stream import Stream
+from impasto.errors import ImpastoError
 from impasto.feed import Feed
 from impasto.loop import Loop, seeded
 from impasto.phase import Phase
@@ -51,6 +53,9 @@ def fit(
             or selection has changed its row.
         selection: by what the best model is chosen, with which every phase and the run end, and when a phase ends
             early. The last row then has its numbers and, as ``selected_epoch``, how many epochs it has seen.
+
+    Raises:
+        ImpastoError: a loss is not finite.
     """
     loop = Loop(model, feed, phases, train, purpose, selection, validation)
     history = loop.restore(resume.load())
@@ -77,7 +82,7 @@ def _epoch(loop: Loop, epoch: int, place: int) -> Row:
     row, found = loop.run(epoch, place), loop.measured()
     if loop.best:
         loop.best.see(loop.model, found)
-    return row | _named(found)
+    return _finite(row | _named(found), loop.purpose, epoch)
 
 
 def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -> None:
@@ -94,6 +99,18 @@ def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -
         loop.best.put_into(loop.model)
         history[-1] |= _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
         on_epoch(last, history[-1])
+
+
+def _finite(row: Row, purpose: str, epoch: int) -> Row:
+    """The row of an epoch, unless training has diverged: its state is not saved then, and the last good one is kept."""
+    for name, value in row.items():
+        if not math.isfinite(value):
+            raise ImpastoError(
+                f"{name} is {value} after epoch {epoch + 1}: training has diverged",
+                where=purpose,
+                remedy="Lower the learning rate, or train.clip; with train.precision fp16, try bf16 or fp32.",
+            )
+    return row
 
 
 def _named(row: Row) -> Row:

@@ -140,7 +140,8 @@ def _write_scores(
     write_record(at.evaluation, facts | {kind: summary(one) | {"seeds": one} for kind, one in by_kind.items()})
     table = [{"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in counts(p, classes)]
     write_csv(at.corruptions, table[0], table)
-    each = ({"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in class_rows(p, classes, c, 100, 0))
+    trained = dict(zip(classes, np.bincount(labels).tolist(), strict=True))
+    each = ({"model": f"{k}-{s}"} | row for (k, s), p in found.items() for row in class_rows(p, trained, c, 100, 0))
     write_csv(at.classes, ("model", *columns(classes)), each)
 
 

@@ -21,6 +21,7 @@ SCORES = {
     "mCE": "mCE against the reference",
     "balanced": "balanced accuracy",
     "worst_class_recall": "recall of the worst class",
+    "recall_gap": "recall, best class - worst class",
     "ece_clean": "calibration error, clean",
     "ece_corrupted": "calibration error, corrupted",
 }

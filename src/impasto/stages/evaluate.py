@@ -14,7 +14,7 @@ from impasto.config.train import Train
 from impasto.corrupted.sources import CLEAN, Choice, CorruptedSets, choose, open_sets
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
-from impasto.io import digest, write_csv, write_json, write_npy, write_record
+from impasto.io import digest, read_json, write_csv, write_json, write_npy, write_record
 from impasto.models.saved import load_model
 from impasto.picture import grid, write_png
 from impasto.runtime import device, runtime
@@ -22,13 +22,14 @@ from impasto.scores import Table, counts, reference_table, score, summary
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.workspace import main_root
 
-SHOWN = 8  # rows of the picture
+SHOWN, LEAST, PIXELS = 8, 2, 2_000_000  # rows of the picture at most and at least, and for how many pixels
 KINDS = ("base", "tuned")
 
 
 @command
 def evaluate(
     images: In,
+    split: In,
     base: In,
     tuned: In,
     out: Out,
@@ -40,7 +41,7 @@ def evaluate(
     params: Params = PARAMS,
 ) -> None:
     """Write the scores of every model, the corruption x severity table and every single prediction."""
-    with stage("evaluate", params, timing, images=images, base=base, tuned=tuned) as this:
+    with stage("evaluate", params, timing, images=images, split=split, base=base, tuned=tuned) as this:
         config, test, seeds = this.load(Evaluate), Images.load(images), this.load(Seeds).seeds
         folders = {f"{kind}-{s}": this.inputs[kind] / str(s) for kind in KINDS for s in seeds}
         weights = {name: digest(folder / "model.safetensors") for name, folder in folders.items()}
@@ -61,7 +62,8 @@ def evaluate(
         result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
         write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
-        _write_classes(found, test.classes, choice, config, classes)
+        sizes = read_json(split / "meta.json")["train"]
+        _write_classes(found, {name: sizes[name] for name in test.classes}, choice, config, classes)
         write_png(picture, _sheet(sets, choice, config))
         headlines = ("clean", *choice.means)
         this.run.metrics({f"{kind}/{name}": result[kind][name]["mean"] for kind in KINDS for name in headlines})
@@ -86,21 +88,22 @@ def _write_tables(found: dict[str, Predictions], test: Images, table: Path, fold
 
 
 def _write_classes(
-    found: dict[str, Predictions], classes: tuple[str, ...], choice: Choice, config: Evaluate, table: Path
+    found: dict[str, Predictions], trained: dict[str, int], choice: Choice, config: Evaluate, table: Path
 ) -> None:
     rows = (
         {"model": name} | row
         for name, one in found.items()
-        for row in class_rows(one, classes, choice.means["C"], config.bootstrap, config.seed)
+        for row in class_rows(one, trained, choice.means["C"], config.bootstrap, config.seed)
     )
-    write_csv(table, ("model", *columns(classes)), rows)
+    write_csv(table, ("model", *columns(list(trained))), rows)
 
 
 def _sheet(sets: CorruptedSets, choice: Choice, config: Evaluate) -> np.ndarray:
     """Some test images, plain and under each corruption at the highest severity."""
     n = len(sets.labels(CLEAN))
-    rows = sorted({i * n // SHOWN for i in range(SHOWN)})
     cells = [CLEAN, *((name, max(config.severities)) for name in choice.names)]
+    count = min(SHOWN, max(LEAST, PIXELS // (len(cells) * sets.batch(CLEAN, slice(0, 1))[0, 0].numel())))
+    rows = sorted({i * n // count for i in range(count)})
     return grid([torch.cat([sets.batch(cell, slice(row, row + 1)) for row in rows]) for cell in cells])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -13,7 +12,7 @@ from impasto.config.style import Style
 from impasto.data.images import Images
 from impasto.explain.confidence import Answers, answer, ranked, worst
 from impasto.explain.maps import look
-from impasto.explain.overlap import Compared, with_null
+from impasto.explain.overlap import Compared, summary, with_null
 from impasto.explain.panels import looked_rows, ranked_rows
 from impasto.explain.sheets import maps_sheet, ranked_sheet, write
 from impasto.explain.tables import COMPARED, RANKED, compared_table, ranked_table, record
@@ -77,8 +76,8 @@ def _painted(model: nn.Module, twins: Twins, test: Images) -> Answers:
 
 def _log(this: Stage, compared: Compared) -> None:
     """The means; a map of which no pair can be compared has none."""
-    means = {f"{name}/{measure}": np.nanmean(v) for name, m in compared.items() for measure, v in m.items() if v.any()}
-    this.run.metrics({name: float(value) for name, value in means.items()})
+    each = {f"{name}/{measure}": summary(v)["mean"] for name, m in compared.items() for measure, v in m.items()}
+    this.run.metrics({name: mean for name, mean in each.items() if mean is not None})
 
 
 if __name__ == "__main__":
