@@ -9,8 +9,9 @@ import torch
 from scipy.stats import binomtest, chisquare
 from torch import Tensor
 
+from impasto.amounts import per_class
 from impasto.config.balance import Balance
-from impasto.copies import NO_STYLE, Bank, Copies, draw_copies, per_class, show_copies
+from impasto.copies import NO_STYLE, Bank, Copies, draw_copies, show_copies
 from impasto.errors import ImpastoError
 from impasto.mix import Plan, draw_plan
 from tiny import mix

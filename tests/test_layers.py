@@ -21,7 +21,7 @@ LAYERS = [
      "metrics", "comparisons", "verdict", "claims", "claim_runs", "averaging", "tracking"),
     ("checkpoint", "data.sources", "style", "synthetic", "fid.moments", "fid.buckets", "fid.frechet", "fid.extractors",
      "fid.efficientnet_lite0_112", "fid.inception", "fid.resize"),
-    ("mix", "faithful", "copies", "paintings", "features", "feed", "batch_augment", "corrupted.sources",
+    ("mix", "faithful", "amounts", "copies", "paintings", "features", "feed", "batch_augment", "corrupted.sources",
      "evaluation", "classes", "scores", "explain", "fid.curve"),
     ("phase", "optimiser", "selection", "frozen", "loop"),
     ("training", "finetuning", "report"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from impasto.amounts import per_class
 from impasto.commands.preset import apply
 from impasto.config.all import check
 from impasto.config.augment import Augment
@@ -23,7 +24,7 @@ from impasto.config.model import Model
 from impasto.config.presets import Presets
 from impasto.config.style import Style
 from impasto.config.train import Train
-from impasto.copies import Bank, draw_copies, per_class
+from impasto.copies import Bank, draw_copies
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.finetuning import phases

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from impasto.amounts import per_class
 from impasto.checkpoint import Resume
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
@@ -17,7 +18,7 @@ from impasto.config.mix import Mix
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
-from impasto.copies import Bank, Copies, Redraw, draw_copies, per_class
+from impasto.copies import Bank, Copies, Redraw, draw_copies
 from impasto.data.images import Images
 from impasto.data.stream import Stream
 from impasto.features import Features
