@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def run(wanted: Mapping[str, list[str]], head: str, workers: str) -> dict[str, s
         head: the commit on which they stand.
         workers: how many run at a time.
     """
-    waiting = dvc("queue", "status")
+    waiting = status()
     missing = [name for name in wanted if name not in finished(head)]
     for name in missing:
         if not re.search(rf"\b{name}\s.*(Queued|Running)", waiting):
@@ -88,10 +89,33 @@ def wait(workers: str, poll: float = 60.0) -> None:
     A worker that reads a message of DVC's broker before it is wholly written ends, and asking for the status writes
     messages: ask seldom, and replace a worker that is gone.
     """
-    while any(state in (status := dvc("queue", "status")) for state in ("Running", "Queued")):
-        if "Queued" in status and sum(map(int, re.findall(r"(\d+) (?:active|idle)", status))) < int(workers):
+    while any(state in (told := status()) for state in ("Running", "Queued")):
+        if "Queued" in told and _workers(told) < int(workers):
             dvc("queue", "start", "-j", workers)
         time.sleep(poll)
+
+
+def status() -> str:
+    """What DVC says of its queue, less what a killed worker left as running: that would be waited for for ever."""
+    told = dvc("queue", "status")
+    running = [] if _workers(told) else re.findall(r"^(\w+) .*Running *$", told, re.MULTILINE)
+    left = [task for task in running if not _lives(task)]
+    for task in left:
+        dvc("queue", "kill", "--force", task)
+    return dvc("queue", "status") if left else told
+
+
+def _workers(told: str) -> int:
+    return sum(map(int, re.findall(r"(\d+) (?:active|idle)", told)))
+
+
+def _lives(task: str) -> bool:
+    """Whether the process of a task is there; a busy worker may not have answered for it."""
+    for file in Path(".dvc/tmp/exps/run").glob(f"{task}*/*.pid"):
+        with suppress(ProcessLookupError):
+            os.kill(int(file.read_text()), 0)  # sends nothing
+            return True
+    return False
 
 
 def read(revision: str, path: str) -> Any:

@@ -127,6 +127,37 @@ def test_every_arm_of_the_claims_is_valid(
     assert len(seen) == len(queue) == 19 + 4 and queue["digits-curve-4"] == ["-S", "seed=4", "fid"]
 
 
+@pytest.mark.parametrize(("workers", "left"), [(0, ["aaaaaa1"]), (1, [])], ids=["no worker", "a worker"])
+def test_what_a_killed_worker_left_as_running_is_given_up(
+    benchmark: Benchmark, root: Path, monkeypatch: pytest.MonkeyPatch, workers: int, left: list[str]
+) -> None:
+    """Else it would be waited for for ever; what a living process runs, and what waits, is left."""
+    experiments, killed = benchmark("experiments"), []
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for task, process in (("aaaaaa1", dead.pid), ("bbbbbb2", os.getpid())):
+        file = root / ".dvc/tmp/exps/run" / f"{task}0123" / f"{task}0123.pid"
+        file.parent.mkdir(parents=True)
+        file.write_text(str(process))
+
+    def dvc(*words: str) -> str:
+        if words != ("queue", "status"):
+            killed.append(words[-1])
+            assert words[:-1] == ("queue", "kill", "--force")
+        rows = "".join(
+            f"{task}  {name}  02:32 PM   {state}\n"
+            for task, name, state in (
+                ("aaaaaa1", "one", "Failed" if killed else "Running"),
+                ("bbbbbb2", "two", "Running"),
+                ("cccccc3", "Running", "Queued"),
+            )
+        )
+        return f"Task  Name  Created  Status\n{rows}\nWorker status: {workers} active, 0 idle\n"
+
+    monkeypatch.setattr(experiments, "dvc", dvc)
+    assert ("Failed" in experiments.status()) is bool(left) and killed == left
+
+
 def test_the_eight_arms_are_the_same_experiments_in_the_ablation_and_the_claims(
     benchmark: Benchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
