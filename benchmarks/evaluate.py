@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from impasto.config.base import load
 from impasto.config.evaluate import Evaluate
 from impasto.config.model import Model
-from impasto.corrupted.sources import choose, open_sets
+from impasto.corrupted.sources import Cell, CorruptedSets, choose, open_sets
 from impasto.data.images import Images
 from impasto.data.sources.digits import digits
 from impasto.evaluation import predict_all
@@ -46,12 +47,8 @@ def measure(n: int = 2000, names: Sequence[str] = ("c",)) -> dict[str, float | i
     facts |= dict.fromkeys(("version", "task", "split"))
     images: Images = digits(Dataset.model_validate(facts))[1]
     images = images.take(torch.arange(n).numpy() % len(images))
-    params = Path(__file__).resolve().parents[1] / "params.yaml"
-    model = build(load(params, Model), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()  # the default network
-    config, device = Evaluate.model_validate(_SETTINGS | {"corruptions": list(names)}), torch.device("cpu")
-    choice = choose(config, 32)
-    sets = open_sets(images, config, choice, device)
-    cells = choice.cells(config.severities)
+    model, sets, cells = prepared(images, names)
+    device = torch.device("cpu")
     network = _seconds(lambda: predict_all({"network": model}, sets, cells[:1] * 3, device, "fp32"))[0] / 3
     wall, cpu = _seconds(lambda: predict_all({"network": model}, sets, cells, device, "fp32"))
     return {
@@ -62,6 +59,15 @@ def measure(n: int = 2000, names: Sequence[str] = ("c",)) -> dict[str, float | i
         "cpu_s": round(cpu, 3),
         "network_s": round(network * len(cells), 3),
     }
+
+
+def prepared(images: Images, names: Sequence[str]) -> tuple[nn.Module, CorruptedSets, list[Cell]]:
+    """The default network with random weights, and the cells of ``names`` made of images of 32 px, clean first."""
+    params = Path(__file__).resolve().parents[1] / "params.yaml"
+    model = build(load(params, Model), 10, [0.5] * 3, [0.25] * 3, seed=0).eval()  # the default network
+    config, device = Evaluate.model_validate(_SETTINGS | {"corruptions": list(names)}), torch.device("cpu")
+    choice = choose(config, 32)
+    return model, open_sets(images, config, choice, device), choice.cells(config.severities)
 
 
 def _seconds(work: Callable[[], object]) -> tuple[float, float]:

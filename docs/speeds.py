@@ -146,6 +146,18 @@ def evaluate(found: Found) -> list[Row]:
     return [Row(what, f"{found['wall_s']:.0f} s, of CPU time {found['cpu_s']:.0f} s")]
 
 
+def processes(found: Found) -> list[Row]:
+    """Two processes against one of as many threads in all: both clocks."""
+    works = {"epoch": "an epoch with NST + TA", "evaluate": "an evaluation"}
+    return [
+        Row(
+            f"{what} on two processes of a thread, over one of {found['threads']} (CPU time)",
+            f"{found[f'{work}_ratio']:.2f}x ({found[f'{work}_cpu_ratio']:.2f}x)",
+        )
+        for work, what in works.items()
+    ]
+
+
 ROWS: dict[str, Callable[[Found], list[Row]]] = {
     make.__name__: make
     for make in (
@@ -160,5 +172,6 @@ ROWS: dict[str, Callable[[Found], list[Row]]] = {
         corruptions,
         cbar,
         evaluate,
+        processes,
     )
 }

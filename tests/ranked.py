@@ -19,13 +19,19 @@ from impasto.augment import feature_noise
 from impasto.checkpoint import Resume
 from impasto.config.selection import Selection
 from impasto.config.train import Chosen
+from impasto.corrupted.sources import CLEAN, Cell, Generated
+from impasto.data.images import Images
+from impasto.evaluation import predict_all
+from impasto.fid.curve import draw_uniforms, grid, measure_curve, original_distance
+from impasto.fid.extractors import feature_moments
+from impasto.kept import Kept
 from impasto.loop import Loop, seeded
 from impasto.models.shared_batch_norm import share_batch_norm
 from impasto.phase import Phase, base_phase
 from impasto.rng import generator
 from impasto.training import fit
 from impasto.validation import measure
-from tiny import CPU, ROOT, augment, feed, mix, model, stream, train
+from tiny import CPU, ROOT, augment, evaluate, feed, mix, model, pictures, stream, train
 
 NOISES = {"noise": True, "deepaugment": {"share": 0.5, "size": 48}}
 #: What is trained: the images' number leaves a last batch of 1, 2, 5 or 16; parameters of the run; augmentation.
@@ -157,6 +163,59 @@ def depths(name: str) -> list[int]:
     return [feature_noise.draw(depths=count, varied=varied, generator=source).depth for source in sources]
 
 
+class Noted(Generated):
+    """Corrupted sets that note which batches this process asks for."""
+
+    def __init__(self, n: int) -> None:
+        pixels, labels = pictures(n)
+        super().__init__(Images(pixels.repeat(2, 2).repeat(2, 3), labels, ("a", "b", "c", "d"), ""), evaluate(), CPU)
+        self.asked: list[tuple[str, int, int]] = []
+
+    def batch(self, cell: Cell, rows: slice) -> Tensor:
+        self.asked.append((*cell, rows.start))
+        return super().batch(cell, rows)
+
+
+def answers(kept: Kept | None = None) -> dict[str, Any]:
+    """Two classifiers on five cells of 10 images, in batches of 4, 4 and 2."""
+    sets, models = Noted(10), {str(seed): model(seed=seed).eval() for seed in (0, 1)}
+    cells = [CLEAN, *((name, severity) for name in ("gaussian_noise", "contrast") for severity in (1, 5))]
+    found = predict_all(models, sets, cells, CPU, "fp32", batch=4, kept=kept)
+    kept = {f"{k} of {name}": torch.from_numpy(getattr(one, k)) for name, one in found.items() for k in ANSWERS}
+    return {"asked": sets.asked, **kept}
+
+
+ANSWERS = ("predicted", "confidence", "labels")
+
+
+class Six:
+    """A cheap extractor, mean and deviation of each channel, that notes how many images each batch had."""
+
+    name, identity, resize, dimension, device = "six", "", "", 6, CPU
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def __call__(self, images: Tensor) -> Tensor:
+        self.batches.append(len(images))
+        return torch.cat([images.float().mean((2, 3)), images.float().std((2, 3))], 1)
+
+
+def curve(kept: Kept | None = None) -> dict[str, Any]:
+    """Distances of 50 images, in batches of 7, from 1,100: a block of four parts and one of a part."""
+    some, real, held = (torch.from_numpy(pictures(n, seed=n)[0]) for n in (50, 1100, 30))
+    six, u = Six(), draw_uniforms(50, torch.Generator().manual_seed(3))
+    reference = feature_moments(six, real, kept=kept)
+
+    def darken(part: Tensor, rows: Tensor) -> Tensor:
+        return part // (1 + rows % 5)[:, None, None, None]
+
+    values = measure_curve(six, some, darken, u, reference, grid(11), 7, kept).values
+    original = original_distance(six, held, reference, kept)
+    facts = {"values": values, "original": original, "sum": reference.sum, "outer": reference.outer}
+    return facts | {"batches": six.batches}
+
+
 def everything(folder: Path) -> dict[str, Any]:
     """All that the tests compare with one process."""
     frozen = [Phase(1, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(1, lambda e: 0.02, open=3)]
@@ -169,6 +228,7 @@ def everything(folder: Path) -> dict[str, Any]:
     found["gradient"] = {count: gradient(count) for count in (1, 3)}
     found["inside"] = {count: inside(count) for count in ((2, 4) if ranks.count() == 1 else [ranks.count()])}
     found["measured"] = measure(exact(), stream(47, seed=9), train(), CPU, batch=10, balanced=True)
+    found["answers"], found["curve"] = answers(), curve()
     found["told"] = ranks.told({"from": ranks.index()})
     return found
 

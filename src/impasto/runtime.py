@@ -28,7 +28,7 @@ class Runtime(BaseSettings):
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads of a process; 0 takes two, or fewer on fewer cores")
-    processes: int = Field(1, ge=1, le=1024, description="processes that train together on this machine")
+    processes: int = Field(1, ge=1, le=1024, description="processes that compute a stage together on this machine")
     save_seconds: float = Field(15.0, gt=0, le=30, description="longest time between two resume points, seconds")
     quiet: bool = Field(False, description="no progress output")
     log_model: Literal["final", "never"] = Field("final", description="log the final model to MLflow")

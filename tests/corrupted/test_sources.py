@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_files_hold_what_is_generated(clean: tuple[Path, Images], tmp_path: Path
         for rows in (slice(0, 7), slice(7, 30)):
             one, other = there.batch(cell, rows), made.batch(cell, rows)
             assert one.dtype == torch.uint8 and torch.equal(one, other)
+
+
+def test_files_that_change_are_another_state(clean: tuple[Path, Images], tmp_path: Path) -> None:
+    """DVC watches none of them: a killed evaluation would go on with other images."""
+    folder, images = clean
+    regenerate(folder, tmp_path, ["contrast"], plan(folder, SEED, "cifar", (1,), "npy"), CPU)
+    states = {Official(images, tmp_path, ["contrast"], CPU).state for _ in range(2)}
+    assert len(states) == 1 and Generated(images, evaluate(), CPU).state == ()
+    for name in ("contrast.npy", "labels.npy"):
+        os.utime(tmp_path / name, ns=(1, 1))
+        states.add(Official(images, tmp_path, ["contrast"], CPU).state)
+    assert len(states) == 3
 
 
 def test_folders_of_jpeg_files_are_sorted_by_class(clean: tuple[Path, Images], tmp_path: Path) -> None:

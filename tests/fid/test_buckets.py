@@ -78,6 +78,7 @@ from impasto.io import read_npy
 torch.set_num_threads(1)
 class Coarse:
     name, identity, resize, dimension = "coarse", "means over 10 x 10 places", "none", 300
+    device = torch.device("cpu")
     def __call__(self, images):
         return functional.adaptive_avg_pool2d(images.float(), 10).flatten(1)
 for n in (2000, 18000):

@@ -23,6 +23,7 @@ class Mean6:
     """A cheap extractor: mean and deviation of each channel."""
 
     name, identity, resize, dimension = "mean6", "channel means and deviations", "none", DIMENSION
+    device = torch.device("cpu")
 
     def __call__(self, images: Tensor) -> Tensor:
         pixels = images.float().flatten(2)

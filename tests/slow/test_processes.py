@@ -2,59 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from furnished import SMALL, furnish
 from impasto.io import read_csv, read_record
+from launched import TORCHRUN, call, done, environment, words
 from repository import heeding_interrupts
-from tiny import ROOT, change
+from tiny import change
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-
-PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-
-
-def words(stage: str) -> list[str]:
-    """The command line of dvc.yaml, without Python."""
-    options = re.findall(r"(--[\w-]+) ([\w/.]+)", PIPELINE[stage]["cmd"])
-    return ["-m", "impasto.stages", stage, *(word for option in options for word in option)]
-
-
-def environment(root: Path, **settings: object) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "IMPASTO_", "MLFLOW_"))}
-    own = {"DEVICE": "cpu", "THREADS": "1", "QUIET": "1", "LOG_MODEL": "never"} | settings
-    return kept | {"DVC_ROOT": str(root), "PYTHONPATH": "src"} | {f"IMPASTO_{k}": str(v) for k, v in own.items()}
-
-
-def call(root: Path, *command: str, **settings: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=root,
-        env=environment(root, **settings),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def done(root: Path, *command: str, **settings: object) -> str:
-    found = call(root, *command, **settings)
-    assert found.returncode == 0, found.stderr[-3000:]
-    return found.stderr
 
 
 @pytest.fixture(scope="module")

@@ -90,6 +90,9 @@ class CorruptedSets(Protocol):
     source: str
     """Where the corrupted images come from, in words."""
 
+    state: tuple[tuple[str, int, int], ...]
+    """The files that DVC does not watch, with size and time of change, ns: a killed run goes on with the same ones."""
+
     def labels(self, cell: Cell) -> np.ndarray:
         """The true classes, int64 [N], indices into the classes of the clean test set."""
 
@@ -107,6 +110,7 @@ class Generated:
     """
 
     source = "generated"
+    state: tuple[tuple[str, int, int], ...] = ()
 
     def __init__(self, images: Images, config: Evaluate, device: torch.device) -> None:
         self._images, self._seed, self._device = images, config.seed, device
@@ -154,6 +158,9 @@ class Official:
             notice(f"passed over: {reason.what}")
         self._opened: tuple[Cell, ImageFolder] | None = None
         self.source = "; ".join(f"{one.root.name}, {one.description}" for one in self._sets)
+        places = [path for one in self._sets for path in (*one.places.values(), one.root / "labels.npy")]
+        facts = [(path, path.stat()) for path in places if path.exists()]
+        self.state = tuple((str(path), each.st_size, each.st_mtime_ns) for path, each in facts)
 
     def labels(self, cell: Cell) -> np.ndarray:
         """Those of the clean images, or the set's own: its images may come in another order, or be others."""

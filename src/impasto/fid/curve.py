@@ -5,20 +5,36 @@ of all points are nested. Moments add up: the images between two neighbouring po
 stylised features count at every point above it and whose plain features at every point below. N stylisations
 and 2 N feature vectors give all points; assembling each of 11 sets anew takes 5.5 N and 11 N. Neither the images nor
 their features stand in memory together: :mod:`impasto.fid.buckets` sums them up batch by batch.
+
+Several processes (:mod:`impasto.ranks`) deal out the batches, which are those of one process, and send all features to
+all, 8 D bytes an image (16 kB at the 2048 dimensions of Inception; a batch's share of the sums would be 34 MB a
+point). Each adds them up in the order of one process, so that the bits are the same, holds the sums of all points, and
+takes the distances of some points.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from impasto import ranks
 from impasto.fid.buckets import Buckets, mixtures
-from impasto.fid.extractors import Extractor, Images, as_tensor, feature_moments, features, require_enough
+from impasto.fid.extractors import (
+    Extractor,
+    Images,
+    as_tensor,
+    blank,
+    feature_moments,
+    features,
+    require_enough,
+)
 from impasto.fid.frechet import frechet_distance
 from impasto.fid.moments import Moments
+from impasto.kept import Kept
 from impasto.progress import track
 
 Stylise = Callable[[Tensor, Tensor], Tensor]
@@ -59,6 +75,7 @@ def measure_curve(
     reference: Moments,
     points: Sequence[float],
     batch: int,
+    kept: Kept | None = None,
 ) -> FrechetCurve:
     """Stylise every image once, extract its features before and after, and read the curve off them.
 
@@ -70,18 +87,27 @@ def measure_curve(
         reference: moments of the training images' features.
         points: values of lambda_s in ascending order.
         batch: images stylised at a time.
+        kept: where features and distances stay for a run that goes on after a kill.
 
     Raises:
         ImpastoError: there are fewer images than dimensions + 1, in either set.
     """
-    n = len(images)
+    n, keep = len(images), kept or Kept()
     require_enough(n, extractor, "synthetic images")
     require_enough(reference.count, extractor, "reference images")
-    buckets = Buckets(u, points)
-    for step in track(-(-n // batch), "frechet curve", unit="batch"):
-        rows = torch.arange(step * batch, min((step + 1) * batch, n))
-        part = as_tensor(images[step * batch : (step + 1) * batch])
-        buckets.add(rows, features(extractor, part), features(extractor, stylise(part, rows)))
+
+    def both(rows: slice) -> Tensor:
+        plain = as_tensor(images[rows])
+        stylised = stylise(plain, torch.arange(rows.start, rows.stop))
+        return torch.stack([features(extractor, plain), features(extractor, stylised)])
+
+    def made(rows: slice) -> Tensor:
+        return keep(f"curve-{rows.start}", lambda: both(rows)).to(extractor.device)
+
+    buckets, parts = Buckets(u, points), [slice(at, min(at + batch, n)) for at in range(0, n, batch)]
+    dealt = ranks.dealt(parts, made, lambda rows: blank(extractor, 2, rows.stop - rows.start))
+    for _, (rows, (plain, stylised)) in zip(track(len(parts), "frechet curve", "batch"), dealt, strict=True):
+        buckets.add(torch.arange(rows.start, rows.stop), plain, stylised)
     return FrechetCurve(
         extractor=extractor.name,
         identity=extractor.identity,
@@ -90,7 +116,7 @@ def measure_curve(
         n=n,
         reference_n=reference.count,
         points=tuple(points),
-        values=tuple(distances(buckets.moments(), reference)),
+        values=tuple(distances(buckets.moments(), reference, keep)),
     )
 
 
@@ -109,26 +135,42 @@ def frechet_curve(
     return distances(mixtures(plain, stylised, u, points), reference)
 
 
-def distances(sets: Iterable[Moments], reference: Moments) -> list[float]:
-    """The distance of each set from ``reference``."""
-    mean, covariance = reference.mean(), reference.covariance()
-    return [frechet_distance(one.mean(), one.covariance(), mean, covariance) for one in sets]
+def distances(
+    sets: Iterable[Moments], reference: Moments, kept: Kept | None = None, label: str = "curve"
+) -> list[float]:
+    """The distance of each set from ``reference``; each of several processes takes some, and all have all."""
+    mean, covariance, keep = reference.mean(), reference.covariance(), kept or Kept()
+
+    def of(one: Moments) -> Tensor:
+        return torch.tensor(frechet_distance(one.mean(), one.covariance(), mean, covariance), dtype=torch.float64)
+
+    none = torch.zeros((), dtype=torch.float64)
+    mine = [
+        keep(f"{label} distance-{number}", partial(of, one)) if number % ranks.count() == ranks.index() else none
+        for number, one in enumerate(sets)
+    ]
+    values: list[float] = ranks.total(torch.stack(mine)).tolist()
+    return values
 
 
-def original_distance(extractor: Extractor, images: Images, reference: Moments) -> float | None:
+def original_distance(
+    extractor: Extractor, images: Images, reference: Moments, kept: Kept | None = None
+) -> float | None:
     """The distance of held-out original images, what images without a generator's faults come to at their number.
 
     Args:
         extractor: the one that made ``reference``.
         images: uint8 [N, 3, H, W], none of them among those of ``reference``.
         reference: moments of the training images' features.
+        kept: as in :func:`measure_curve`.
 
     Returns:
         None where there are no more images than dimensions.
     """
     if len(images) <= extractor.dimension:
         return None
-    return distances([feature_moments(extractor, images, "original features")], reference)[0]
+    moments = feature_moments(extractor, images, "original features", kept)
+    return distances([moments], reference, kept, "original")[0]
 
 
 def table_row(curve: FrechetCurve, dataset: str) -> dict[str, str | int | float | None]:

@@ -38,12 +38,12 @@ class EfficientNetLite0Block10:
         stages = whole.get_submodule("blocks").children()
         blocks = [stage for _, stage in zip(range(_STAGES), stages, strict=False)]
         self._network = nn.Sequential(*stem, *blocks).to(device).to(memory_format=torch.channels_last)
-        self._device = device
+        self.device = device
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """Features [B, 112], float32, of uint8 images [B, 3, H, W] on any device."""
-        pixels = images.to(self._device).float() / 255
+        pixels = images.to(self.device).float() / 255
         if pixels.shape[-2:] != (_SIZE, _SIZE):
             pixels = functional.interpolate(pixels, (_SIZE, _SIZE), mode="bilinear", antialias=True)
         places: Tensor = self._network(normalise(pixels).contiguous(memory_format=torch.channels_last))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -10,18 +11,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from impasto import ranks
 from impasto.data.images import Rows
 from impasto.errors import ImpastoError
 from impasto.fid.efficientnet_lite0_112 import EfficientNetLite0Block10
 from impasto.fid.inception import InceptionV3
 from impasto.fid.moments import Moments
+from impasto.kept import Kept
 from impasto.progress import track
 
 BATCH = 32
 """Images per call of an extractor: the largest that stays in a CPU's cache, at four times the rate of 256."""
 
 BLOCK = 1024
-"""Images between two signs of progress."""
+"""Images whose moments are made at once, between two signs of progress."""
+
+PARTS = 4
+"""Parts of a block, each of which one of several processes makes: a multiple of ``BATCH`` images."""
 
 Images = Tensor | np.ndarray | Rows
 """uint8 images [N, 3, H, W]: a tensor, an array, or rows of an array such as an ``.npy`` file's memory map."""
@@ -48,6 +54,10 @@ class Extractor(Protocol):
     @property
     def dimension(self) -> int:
         """D, the length of a feature vector."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the features are made."""
 
     def __call__(self, images: Tensor) -> Tensor:
         """Features [B, D], float32, on the extractor's device, of uint8 images [B, 3, H, W] on any device."""
@@ -87,17 +97,40 @@ def features(extractor: Extractor, images: Images, batch: int = BATCH) -> Tensor
     return torch.cat(parts) if parts else torch.empty(0, extractor.dimension)
 
 
-def feature_moments(extractor: Extractor, images: Images, label: str = "reference features") -> Moments:
+def feature_moments(
+    extractor: Extractor, images: Images, label: str = "reference features", kept: Kept | None = None
+) -> Moments:
     """Moments of the features of a whole set, which never stand in memory together.
+
+    Several processes (:mod:`impasto.ranks`) deal out the images, and send all features to all, 4 D bytes an image:
+    each sums them up as one process would, in its order and to the same bits. Sums of parts would be D times as large.
+
+    Args:
+        extractor: makes the features.
+        images: uint8 [N, 3, H, W].
+        label: what is made, for the display and for what is kept.
+        kept: where features stay for a run that goes on after a kill.
 
     Raises:
         ImpastoError: there are fewer images than dimensions + 1.
     """
     require_enough(len(images), extractor, "reference images")
-    total = Moments.zero(extractor.dimension)
-    for step in track(-(-len(images) // BLOCK), label, unit="block"):
-        total += Moments.of(features(extractor, images[step * BLOCK : (step + 1) * BLOCK]))
+    total, n, keep = Moments.zero(extractor.dimension), len(images), kept or Kept()
+
+    def made(rows: slice) -> Tensor:
+        return keep(f"{label}-{rows.start}", lambda: features(extractor, images[rows])).to(extractor.device)
+
+    size = BLOCK // PARTS
+    parts = [slice(at, min(at + size, n)) for at in range(0, n, size)]
+    dealt = ranks.dealt(parts, made, lambda rows: blank(extractor, rows.stop - rows.start))
+    for _ in track(-(-n // BLOCK), label, unit="block"):
+        total += Moments.of(torch.cat([part for _, part in islice(dealt, PARTS)]))
     return total
+
+
+def blank(extractor: Extractor, *shape: int) -> Tensor:
+    """Room for features [..., D] that another process makes."""
+    return torch.empty(*shape, extractor.dimension, device=extractor.device)
 
 
 def as_tensor(images: Tensor | np.ndarray) -> Tensor:

@@ -62,12 +62,12 @@ class InceptionV3:
             "pool3 (mean over places)"
         )
         self._network = inception_v3(path).to(device).to(memory_format=torch.channels_last)
-        self._device = device
+        self.device = device
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
         """Features [B, 2048], float32, of uint8 images [B, 3, H, W] on any device."""
-        pixels = (resize_like_tensorflow1(images.to(self._device).float(), _SIDE) - 128) / 128
+        pixels = (resize_like_tensorflow1(images.to(self.device).float(), _SIDE) - 128) / 128
         found: Tensor = self._network(pixels.contiguous(memory_format=torch.channels_last))
         return found.flatten(1)
 

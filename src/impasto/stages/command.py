@@ -54,8 +54,8 @@ class Stage:
         """A section of the parameters, cut down to what dvc.yaml tracks for this stage."""
         return load(self.params, section, self.name)
 
-    def resume(self, purpose: str, *, divided: bool = False) -> Resume:
-        """The resume point of one loop, keyed by this stage's parameters, inputs and code.
+    def resume(self, purpose: str, *parts: Any, divided: bool = False) -> Resume:
+        """The resume point of one loop, keyed by this stage's parameters, inputs and code, and by ``parts``.
 
         Device and threads decide the last bits, and are part of the key. A ``divided`` run, of several processes, may
         be taken up by another number of them, which has other last bits and other threads: there they are not.
@@ -65,9 +65,8 @@ class Stage:
         from impasto.runtime import device
 
         carried = [str(device()), "any" if divided else torch.get_num_threads()]
-        return Resume(
-            f"{self.name}-{purpose}", carried, stage_parameters(self.params, self.name), *self._dependencies()
-        )
+        leaves = stage_parameters(self.params, self.name)
+        return Resume(f"{self.name}-{purpose}", carried, leaves, *parts, *self._dependencies())
 
     def _dependencies(self) -> list[Any]:
         pipeline = self.params.with_name("dvc.yaml")

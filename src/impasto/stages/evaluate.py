@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,13 @@ from impasto.corrupted.sources import CLEAN, Choice, CorruptedSets, choose, open
 from impasto.data.images import Images, to_device
 from impasto.evaluation import Predictions, predict_all
 from impasto.io import digest, read_json, write_csv, write_json, write_npy, write_record
+from impasto.kept import Kept
 from impasto.models.saved import load_model
 from impasto.picture import grid, write_png
-from impasto.runtime import device, runtime
+from impasto.runtime import device, first, runtime
 from impasto.scores import Table, counts, reference_table, score, summary
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
+from impasto.stages.together import together
 from impasto.workspace import main_root
 
 SHOWN, LEAST, PIXELS = 8, 2, 2_000_000  # rows of the picture at most and at least, and for how many pixels
@@ -27,6 +30,7 @@ KINDS = ("base", "tuned")
 
 
 @command
+@together
 def evaluate(
     images: In,
     split: In,
@@ -49,17 +53,15 @@ def evaluate(
         models = {weights[name]: load_model(folder, device())[0] for name, folder in folders.items()}
         choice = choose(config, min(test.pixels.shape[2:]))
         sets = open_sets(test, config, choice, device())
-        reference = _reference(config, choice)
-        answers = predict_all(models, sets, choice.cells(config.severities), device(), this.load(Train).precision)
+        reference, cells = _reference(config, choice), choice.cells(config.severities)
+        resume = this.resume("answers", sets.source, sets.state, divided=True)
+        answers = predict_all(models, sets, cells, device(), this.load(Train).precision, kept=Kept(resume))
+        if not first():
+            return
         found = {name: answers[key] for name, key in weights.items()}
-        scores = {
-            name: score(p, test.classes, choice.means, config.bootstrap, config.seed, reference)
-            for name, p in found.items()
-        }
-        by_kind = {kind: {seed: scores[f"{kind}-{seed}"] for seed in seeds} for kind in KINDS}
+        result = _scored(found, test.classes, choice, config, reference)
         facts = {"n": len(test), "classes": list(test.classes), "corruptions": choice.names, "sets": choice.means}
         facts |= {"severities": config.severities, "source": sets.source}
-        result = {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
         write_record(out, facts | result)
         _write_tables(found, test, table, predictions)
         sizes = read_json(split / "meta.json")["train"]
@@ -71,6 +73,18 @@ def evaluate(
             this.run.artifact(path)
         if runtime().log_model == "final":
             this.run.model(models[weights[f"tuned-{seeds[0]}"]], to_device(test.pixels[:2], device()).float() / 255)
+        resume.finish()
+
+
+def _scored(
+    found: dict[str, Predictions], classes: tuple[str, ...], choice: Choice, config: Evaluate, reference: Table | None
+) -> dict[str, dict[str, Any]]:
+    """What is reported of each kind of model: of every seed, and over them."""
+    by_kind: dict[str, dict[int, dict[str, Any]]] = {kind: {} for kind in KINDS}
+    for name, one in found.items():
+        kind, _, seed = name.partition("-")
+        by_kind[kind][int(seed)] = score(one, classes, choice.means, config.bootstrap, config.seed, reference)
+    return {kind: summary(by_seed) | {"seeds": by_seed} for kind, by_seed in by_kind.items()}
 
 
 def _reference(config: Evaluate, choice: Choice) -> Table | None:
