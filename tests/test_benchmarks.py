@@ -38,6 +38,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "corruptions": {"n": 20, "repeats": 1, "large": 1, "names": NAMES},
     "cbar": {"repeats": 1, "runs": CBAR},
     "evaluate": {"n": 16, "names": ("brightness",)},
+    "tracking": {"n": 128, "epochs": 3, "server": False},
 }
 Measure = Callable[[str], dict[str, Any]]
 
@@ -248,3 +249,12 @@ def test_evaluate(measure: Measure) -> None:
     assert found.keys() == {"n", "cells", "threads", "wall_s", "cpu_s", "network_s"}
     assert (found["n"], found["cells"], found["threads"]) == (16, 1 + 5, 1)
     positive(found, "wall_s", "cpu_s", "network_s")
+
+
+def test_tracking(measure: Measure) -> None:
+    """Without a server, which takes seconds to start; the tests of tracking have one."""
+    found = measure("tracking")
+    assert (found["n"], found["epochs"], found["threads"]) == (128, 3, 1)
+    positive(found, "local_epoch_s", "local_ms", "local_percent", "local_stage_s")
+    assert found["server_percent"] is None
+    is_over(found["local_percent"] / 100, found["local_ms"] / 1000, found["local_epoch_s"], 4)
