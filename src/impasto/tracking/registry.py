@@ -154,4 +154,5 @@ def _version(registry: MlflowClient, name: str, model: LoggedModel, candidate: C
         model_id=model.model_id,
         tags=told | {_CONTENT: candidate.content},
         description=describe(candidate.card, candidate.classes),
+        await_creation_for=0,  # it is there at once; MLflow would say that it waits
     )
