@@ -34,9 +34,8 @@ def dvc_md5(path: Path) -> str:
     """The MD5 by which DVC knows a file; of a folder that of the JSON list of its files, with ``.dir`` behind it."""
     if path.is_file():
         return _md5(path.read_bytes())
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    listed = [{"md5": _md5(file.read_bytes()), "relpath": file.relative_to(path).as_posix()} for file in files]
-    listed.sort(key=lambda each: each["relpath"].split("/"))
+    files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    listed = [{"md5": _md5(files[name].read_bytes()), "relpath": name} for name in sorted(files)]
     return _md5(json.dumps(listed, sort_keys=True).encode()) + ".dir"
 
 

@@ -121,6 +121,14 @@ def test_an_output_that_no_stage_recorded(repo: Path) -> None:
     assert dvc_md5(Path("metrics/summary.json")) != dvc_md5(Path("report"))
 
 
+def test_a_folder_has_the_digest_that_dvc_gives_it(tmp_path: Path) -> None:
+    """Told by `dvc add`."""
+    (tmp_path / "tree" / "a").mkdir(parents=True)
+    for name in ("a.b", "a/z", "a-b", "B", "a/é"):
+        (tmp_path / "tree" / name).write_text(name)
+    assert dvc_md5(tmp_path / "tree") == "034358a9d9136f4842bed2691be71c42.dir"
+
+
 @pytest.mark.slow
 def test_what_is_registered_can_be_read_without_pickle(
     repo: Path, client: MlflowClient, monkeypatch: pytest.MonkeyPatch
