@@ -5,8 +5,9 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 STAMP := $(VENV)/.installed
 PORT ?= 5000
+REMOTE ?= ../$(notdir $(CURDIR))-dvc
 
-.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences paintings bench lock
+.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences paintings bench lock remote
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +41,14 @@ ui: $(STAMP)       ## MLflow on localhost
 	impasto track record
 	@echo "http://127.0.0.1:$(PORT)/#/experiments/1/runs"
 	mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port $(PORT) --workers 1
+
+remote: $(STAMP)   ## name this clone's DVC remote, REMOTE=FOLDER or URL; the default is a folder beside the repository
+	dvc remote add --local --force --default team '$(REMOTE)'
+	@case '$(REMOTE)' in s3://*) python -c 'import dvc_s3' 2>/dev/null || echo "S3 needs the extra s3: see docs/team.md";; esac
+	@echo "Every clone names it so: it stands in .dvc/config.local, which is not committed. Then:"
+	@echo "  impasto share            send what was computed here"
+	@echo "  dvc pull --run-cache     fetch what is committed; then dvc repro --pull runs only what nobody has run"
+	@echo "Images that must not be passed on: impasto private before the first push (docs/team.md)."
 
 deps: $(STAMP)     ## bring the code dependencies in dvc.yaml up to date
 	python tests/closure.py --write

@@ -25,6 +25,7 @@ NAMES = (
     "cbar",
     "evaluate",
     "processes",
+    "tracking",
 )
 FOLDER = Path(__file__).parent
 OUT = Path("metrics/benchmarks.json")

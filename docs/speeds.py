@@ -158,6 +158,18 @@ def processes(found: Found) -> list[Row]:
     ]
 
 
+def tracking(found: Found) -> list[Row]:
+    """The local store alone, and a server besides."""
+    label = f"logging to MLflow, of an epoch on {found['n']:,} images without styles"
+    stores = {"local": "the local store", "server": "and to a server on this machine"}
+    rows = []
+    for name, store in stores.items():
+        took, epoch, once = (found[f"{name}_{part}"] for part in ("percent", "epoch_s", "stage_s"))
+        measured = f"{took:.2f} % of {epoch:.2f} s; {once:.1f} s a stage"
+        rows.append(Row(f"{label}: {store}", measured, "under 1 %", took < 1))
+    return rows
+
+
 ROWS: dict[str, Callable[[Found], list[Row]]] = {
     make.__name__: make
     for make in (
@@ -173,5 +185,6 @@ ROWS: dict[str, Callable[[Found], list[Row]]] = {
         cbar,
         evaluate,
         processes,
+        tracking,
     )
 }

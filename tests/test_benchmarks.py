@@ -40,6 +40,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "cbar": {"repeats": 1, "runs": CBAR},
     "evaluate": {"n": 16, "names": ("brightness",)},
     "processes": {"n": 40, "repeats": 1, "names": ("brightness",)},
+    "tracking": {"n": 128, "epochs": 3, "server": False},
 }
 Measure = Callable[[str], dict[str, Any]]
 
@@ -262,3 +263,12 @@ def test_processes(measure: Measure) -> None:
             positive(found, f"{work}_one{clock}_s", f"{work}_two{clock}_s")
             is_over(found[f"{work}{clock}_ratio"], two, one, 2)
     assert len({row.measured for row in speeds.processes(found | {"threads": 2})}) == 2
+
+
+def test_tracking(measure: Measure) -> None:
+    """Without a server, which takes seconds to start; the tests of tracking have one."""
+    found = measure("tracking")
+    assert (found["n"], found["epochs"], found["threads"]) == (128, 3, 1)
+    positive(found, "local_epoch_s", "local_ms", "local_percent", "local_stage_s")
+    assert found["server_percent"] is None
+    is_over(found["local_percent"] / 100, found["local_ms"] / 1000, found["local_epoch_s"], 4)

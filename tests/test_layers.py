@@ -11,7 +11,7 @@ from closure import SOURCE, closure, imports
 
 LAYERS = [
     ("errors", "workspace", "io", "rng", "runtime", "ranks", "progress", "precision", "picture", "config",
-     "private"),
+     "private", "locked", "shared_runs"),
     ("data.images", "data.decode", "data.stream", "data.remote", "data.checked", "data.archive", "data.image_folder",
      "data.members", "data.pickled", "data.pinned", "data.origin", "data.weights", "data.small", "data.collection",
      "data.grouped", "data.long_tail",

@@ -29,6 +29,7 @@ COMMANDS = {
     "corrupt": ("impasto.commands.corrupt", "Write a corrupted test set, or a picture of all corruptions."),
     "fetch": ("impasto.commands.fetch", "Download a published corrupted test set."),
     "private": ("impasto.commands.private", "Keep images out of DVC remotes, or let them in again."),
+    "share": ("impasto.commands.share", "Send to the DVC remote what `dvc push` leaves behind, too."),
     "track": ("impasto.commands.track", "Add MLflow rows of cached experiments; send local runs to a server."),
     "gate": ("impasto.commands.gate", "Fail when a metric got worse than at another revision."),
     "claims": ("impasto.commands.claims", "Judge the claims of the paper from committed runs."),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from impasto.private import mark
+from impasto.shared_runs import share_runs
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +44,10 @@ def test_no_image_is_sent(tmp_path: Path, marked: bool) -> None:
     run("git", "push", "-q", "origin", "HEAD")
     run("dvc", "push")
     run("dvc", "push", "--run-cache", "--all-commits")
+    share_runs(repo)
     (repo / "in").write_text("the pixels of another face")
     run("dvc", "exp", "run", "-q", "-n", "other")
+    share_runs(repo)
     run("dvc", "exp", "push", "origin", "other")
     sent = [path.read_bytes() for path in remote.rglob("*") if path.is_file()]
     assert any(content == b"1\n" for content in sent), "what is not marked goes there"

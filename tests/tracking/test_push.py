@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import http.server
 import os
+import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,22 +15,17 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from tracking_repo import children, parents
+from twins import assert_same
 
 from impasto.errors import ImpastoError
 from impasto.tracking import push, store
 from impasto.tracking import stage as stage_module
 from impasto.tracking.stage import stage_run
+from loopback import Server, free_port
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run_stage(stage: str, folder: Path, model: bool = False) -> None:
@@ -52,27 +46,7 @@ def assert_twins(local: MlflowClient, remote: MlflowClient) -> None:
     (ours,), (theirs,) = parents(local), parents(remote)
     pairs = [(ours, theirs), *zip(children(local, ours), children(remote, theirs), strict=True)]
     for mine, yours in pairs:
-        assert mine.data.params == yours.data.params
-        assert mine.info.status == yours.info.status
-        assert mine.info.run_name == yours.info.run_name
-        assert (mine.info.start_time, mine.info.end_time) == (yours.info.start_time, yours.info.end_time)
-        assert yours.data.tags["impasto.local_run_id"] == mine.info.run_id
-        assert mine.inputs
-        assert yours.inputs
-        assert mine.inputs.dataset_inputs == yours.inputs.dataset_inputs
-        assert points(local, mine) == points(remote, yours)
-        assert tables(local, mine) == tables(remote, yours)
-
-
-def points(client: MlflowClient, run: Run) -> list[tuple[object, ...]]:
-    """Every metric point of a run; NaN as text, which equals itself."""
-    history = [point for name in run.data.metrics for point in client.get_metric_history(run.info.run_id, name)]
-    return sorted((point.key, point.step, point.timestamp, str(point.value)) for point in history)
-
-
-def tables(client: MlflowClient, run: Run) -> list[str]:
-    """The artifacts of a run."""
-    return [item.path for item in client.list_artifacts(run.info.run_id, "tables")]
+        assert_same(local, mine, remote, yours)
 
 
 @pytest.fixture
@@ -99,16 +73,21 @@ def test_sync_sends_everything_once(repo: Path, client: MlflowClient, other: str
     assert len(remote.get_metric_history(child.info.run_id, "loss")) == 3
 
 
-def test_a_model_is_sent_once(repo: Path, client: MlflowClient, other: str, tmp_path: Path) -> None:
+def log_model(client: MlflowClient, run: Run, folder: Path) -> None:
+    """A model of one file, in a run of the local store."""
     from mlflow.entities import LoggedModelOutput
 
+    model = client.create_logged_model(run.info.experiment_id, "model", run.info.run_id)
+    (folder / "MLmodel").write_text("weights")
+    client.log_model_artifact(model.model_id, str(folder / "MLmodel"))
+    client.finalize_logged_model(model.model_id, "READY")
+    client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+
+
+def test_a_model_is_sent_once(repo: Path, client: MlflowClient, other: str, tmp_path: Path) -> None:
     run_stage("evaluate", repo)
     (evaluate,) = children(client, parents(client)[0])
-    model = client.create_logged_model(evaluate.info.experiment_id, "model", evaluate.info.run_id)
-    (tmp_path / "MLmodel").write_text("weights")
-    client.log_model_artifact(model.model_id, str(tmp_path / "MLmodel"))
-    client.finalize_logged_model(model.model_id, "READY")
-    client.log_outputs(evaluate.info.run_id, [LoggedModelOutput(model.model_id, 0)])
+    log_model(client, evaluate, tmp_path)
     remote = store.connect(other)
     for _ in range(2):
         push.push(client, remote, other, evaluate.info.run_id)
@@ -118,6 +97,28 @@ def test_a_model_is_sent_once(repo: Path, client: MlflowClient, other: str, tmp_
     copy = Path(remote.get_logged_model(output.model_id).artifact_location.removeprefix("file://"))
     assert copy.is_relative_to(tmp_path / "other")
     assert (copy / "MLmodel").read_text() == "weights"
+
+
+@pytest.mark.parametrize("step", ["log_model_artifacts", "log_outputs", "finalize_logged_model"])
+def test_a_model_whose_sending_broke_off_is_sent_on(
+    repo: Path, client: MlflowClient, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def lost(*_: object) -> None:
+        raise OSError("the connection was lost")
+
+    run_stage("evaluate", repo)
+    (evaluate,) = children(client, parents(client)[0])
+    log_model(client, evaluate, tmp_path)
+    remote = store.connect(other)
+    with monkeypatch.context() as broken, pytest.raises(OSError, match="lost"):
+        broken.setattr(remote, step, lost)
+        push.push(client, remote, other, evaluate.info.run_id)
+    push.push(client, remote, other, evaluate.info.run_id)
+    (twin,) = children(remote, parents(remote)[0])
+    (model,) = remote.search_logged_models([twin.info.experiment_id])
+    assert model.status == "READY" and twin.outputs
+    assert [output.model_id for output in twin.outputs.model_outputs] == [model.model_id]
+    assert (Path(model.artifact_location.removeprefix("file://")) / "MLmodel").read_text() == "weights"
 
 
 def test_a_later_stage_updates_the_row_on_the_server(repo: Path, client: MlflowClient, other: str) -> None:
@@ -210,20 +211,11 @@ def server(repo: Path, template: Path, tmp_path: Path) -> Iterator[str]:
     path, port = tmp_path / "server.db", free_port()
     path.write_bytes(template.read_bytes())
     where = ["--backend-store-uri", f"sqlite:///{path}", "--artifacts-destination", (tmp_path / "served").as_uri()]
-    command = [sys.executable, "-m", "mlflow", "server", *where, "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        uri = f"http://127.0.0.1:{port}"
-        for _ in range(240):
-            if push.answers(uri):
-                break
-            time.sleep(0.5)
-        urllib.request.urlopen(f"{uri}/health", timeout=10).close()
-        yield uri
-    finally:
-        process.terminate()
-        process.wait(30)
+    words = [sys.executable, "-m", "mlflow", "server", *where, "--port", str(port), "--workers", "1"]
+    process = Server(words, port, "/health", os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"}, tmp_path / "log")
+    process.start()
+    yield process.uri
+    process.end(signal.SIGTERM)
 
 
 @pytest.mark.slow

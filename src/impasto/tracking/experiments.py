@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from impasto.config.base import flatten
+from impasto.errors import ImpastoError
 from impasto.io import digest
 from impasto.tracking import store
 from impasto.tracking.execution import LOCK, PARAMS, Execution, experiment_name, git, git_bytes, numbers, parse_yaml
@@ -17,6 +18,7 @@ from impasto.workspace import main_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 SUMMARY = "metrics/summary.json"
 _COMMIT = "dvc.commit"
@@ -64,6 +66,23 @@ def record_experiments() -> int:
     if workspace and workspace.content not in shown:
         fresh.append(workspace)
     return sum(_record(client, row) for row in fresh)
+
+
+@store.mendable()
+def workspace_run() -> Run:
+    """The row of the execution whose results the workspace holds, made if there is none; of several the latest.
+
+    Raises:
+        ImpastoError: the pipeline has not been run to its end with the parameters of ``params.yaml``.
+    """
+    row = _workspace(main_root())
+    if row is None:
+        what = f"{SUMMARY} is not what {PARAMS} and {LOCK} say"
+        raise ImpastoError(what, where=str(main_root()), remedy="Run `dvc repro` to its end.")
+    record_experiments()
+    params, shown = row.content
+    query = f"tags.`impasto.params` = '{params}' and tags.`{store.SUMMARY}` = '{shown}' and tags.stage = 'pipeline'"
+    return store.search(store.open_store(), query)[-1]
 
 
 def consistent(lock: Mapping[str, Any], params: Mapping[str, Any], summary: bytes) -> bool:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -24,26 +24,36 @@ def log_model(uri: str, run_id: str, module: torch.nn.Module, example: torch.Ten
         MlflowException: the store fails, or the model cannot be exported.
     """
     import mlflow.pytorch
-    import torch
     from mlflow.exceptions import MlflowException
+
+    try:
+        with warnings.catch_warnings(), _current_store(uri), mlflow.start_run(run_id=run_id):
+            warnings.simplefilter("ignore")  # MLflow's and the exporter's, about their own code
+            mlflow.pytorch.log_model(name="model", **exported(module, example))
+    except (RuntimeError, ValueError) as error:  # what torch.export raises for a model that it cannot trace
+        raise MlflowException(f"the model cannot be exported: {error}") from error
+
+
+def exported(module: torch.nn.Module, example: torch.Tensor) -> dict[str, Any]:
+    """What MLflow's functions for PyTorch are told of a model, so that it is written as an exported graph.
+
+    Args:
+        module: the model; a copy of it on the CPU, in evaluation mode, is written.
+        example: at least two inputs.
+    """
+    import torch
     from mlflow.models import infer_signature
 
     twin, inputs = copy.deepcopy(module).cpu().eval(), example[:2].detach().cpu().contiguous()
     with torch.no_grad():
         signature = infer_signature(inputs.numpy(), twin(inputs).numpy())
-    try:
-        with warnings.catch_warnings(), _current_store(uri), mlflow.start_run(run_id=run_id):
-            warnings.simplefilter("ignore")  # MLflow's and the exporter's, about their own code
-            mlflow.pytorch.log_model(
-                twin,
-                name="model",
-                serialization_format="pt2",
-                signature=signature,
-                input_example=inputs.numpy(),
-                pip_requirements=[f"torch=={version('torch')}"],
-            )
-    except (RuntimeError, ValueError) as error:  # what torch.export raises for a model that it cannot trace
-        raise MlflowException(f"the model cannot be exported: {error}") from error
+    return {
+        "pytorch_model": twin,
+        "serialization_format": "pt2",
+        "signature": signature,
+        "input_example": inputs.numpy(),
+        "pip_requirements": [f"torch=={version('torch')}"],
+    }
 
 
 @contextmanager

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-_TWIN = "impasto.local_run_id"
-_MODEL_TWIN = "impasto.local_model_id"
+TWIN = "impasto.local_run_id"
+MODEL_TWIN = "impasto.local_model_id"
 _PROBE_SECONDS = 1.5
 
 
@@ -171,7 +171,7 @@ def _lacking(uri: str) -> str:
 def _twin(local: MlflowClient, remote: MlflowClient, run: Run) -> str:
     """The id of a run's twin, created with its parent's if it is not there yet."""
     home = store.experiment_id(remote, local.get_experiment(run.info.experiment_id).name)
-    if found := remote.search_runs([home], f"tags.`{_TWIN}` = '{run.info.run_id}'", max_results=1):
+    if found := remote.search_runs([home], f"tags.`{TWIN}` = '{run.info.run_id}'", max_results=1):
         return str(found[0].info.run_id)
     tags = _tags(run)
     if PARENT in tags:
@@ -181,7 +181,7 @@ def _twin(local: MlflowClient, remote: MlflowClient, run: Run) -> str:
 
 
 def _tags(run: Run) -> dict[str, str]:
-    return {name: value for name, value in run.data.tags.items() if name != SYNC} | {_TWIN: run.info.run_id}
+    return {name: value for name, value in run.data.tags.items() if name != SYNC} | {TWIN: run.info.run_id}
 
 
 def _push_artifacts(local: MlflowClient, remote: MlflowClient, run_id: str, there: str, folder: str = "") -> None:
@@ -202,12 +202,17 @@ def _push_models(local: MlflowClient, remote: MlflowClient, run: Run, twin: Run)
 
     home, there = twin.info.experiment_id, twin.info.run_id
     models = remote.search_logged_models([home], f"source_run_id = '{there}'")
-    sent = {model.tags.get(_MODEL_TWIN) for model in models if model.status == "READY"}
+    known = {model.tags.get(MODEL_TWIN): model for model in models}
+    linked = {output.model_id for output in twin.outputs.model_outputs} if twin.outputs else set()
     for output in run.outputs.model_outputs:
         model = local.get_logged_model(output.model_id)
-        if model.status == "READY" and model.model_id not in sent:
-            tags = model.tags | {_MODEL_TWIN: model.model_id}
+        copy = known.get(model.model_id)
+        if model.status != "READY" or (copy and copy.status == "READY"):
+            continue
+        if not copy:  # else it was begun, and the connection lost
+            tags = model.tags | {MODEL_TWIN: model.model_id}
             copy = remote.create_logged_model(home, model.name, there, tags, model.params, model.model_type)
-            remote.log_model_artifacts(copy.model_id, download_artifacts(artifact_uri=model.artifact_location))
-            remote.finalize_logged_model(copy.model_id, "READY")
+        remote.log_model_artifacts(copy.model_id, download_artifacts(artifact_uri=model.artifact_location))
+        if copy.model_id not in linked:
             remote.log_outputs(there, [LoggedModelOutput(copy.model_id, output.step)])
+        remote.finalize_logged_model(copy.model_id, "READY")  # last: what is not ready is sent again
