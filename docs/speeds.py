@@ -147,12 +147,12 @@ def evaluate(found: Found) -> list[Row]:
 
 
 def processes(found: Found) -> list[Row]:
-    """Two processes against one of as many threads in all: both clocks."""
+    """Two processes against one: of as many threads in all by the clock, of a thread by CPU time."""
     works = {"epoch": "an epoch with NST + TA", "evaluate": "an evaluation"}
     return [
         Row(
-            f"{what} on two processes of a thread, over one of {found['threads']} (CPU time)",
-            f"{found[f'{work}_ratio']:.2f}x ({found[f'{work}_cpu_ratio']:.2f}x)",
+            f"{what} on two processes of a thread: time over one of {found['threads']}; CPU time over one of a thread",
+            f"{found[f'{work}_ratio']:.2f}x; {found[f'{work}_cpu_ratio']:.2f}x",
         )
         for work, what in works.items()
     ]
