@@ -24,6 +24,7 @@ NAMES = (
     "corruptions",
     "cbar",
     "evaluate",
+    "tune",
 )
 FOLDER = Path(__file__).parent
 OUT = Path("metrics/benchmarks.json")

@@ -24,6 +24,7 @@ TINY: dict[str, Any] = {
 
     "augment__crop": 1, "synthetic__pool": 150, "synthetic__keep": 0.8, "synthetic__count": 120, "fid__n": 120,
     "tune__corruptions": ["contrast"], "tune__images": 12,
+    "tune__searches": [{"method": "grid", "space": [{"parameter": "lambda_s", "values": [0.2, 0.8]}]}],
 }  # fmt: skip
 
 
@@ -43,4 +44,5 @@ def prepare_search(root: Path, **leaves: Any) -> Path:
     StyleBank(*columns).save(style / BANK)
     write_json(style / "meta.json", {"styles": 5})
     change(root / "params.yaml", **TINY | leaves)
+    (root / "src").symlink_to(ROOT / "src")
     return root / "params.yaml"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -38,6 +39,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "corruptions": {"n": 20, "repeats": 1, "large": 1, "names": NAMES},
     "cbar": {"repeats": 1, "runs": CBAR},
     "evaluate": {"n": 16, "names": ("brightness",)},
+    "tune": {"n": 128, "trials": 2, "epochs": 1, "repeats": 1, "ray": False},  # which takes half a minute to start
 }
 Measure = Callable[[str], dict[str, Any]]
 
@@ -248,3 +250,11 @@ def test_evaluate(measure: Measure) -> None:
     assert found.keys() == {"n", "cells", "threads", "wall_s", "cpu_s", "network_s"}
     assert (found["n"], found["cells"], found["threads"]) == (16, 1 + 5, 1)
     positive(found, "wall_s", "cpu_s", "network_s")
+
+
+def test_tune(measure: Measure) -> None:
+    before = Path.cwd()
+    found = measure("tune")
+    assert found.keys() == {"n", "trials", "epochs", "repeats", "plain_s", "here_added_s"}
+    positive(found, "plain_s")
+    assert Path.cwd() == before

@@ -20,6 +20,11 @@ from impasto.tuning.segment import Job, Segment, train_segment
 _RETRIES = 5  # of a segment whose machine or process is lost
 _ANSWER = 5.0  # seconds in which an address must take a connection
 _STORE = 256 << 20  # bytes of Ray's object store on this machine: a few states
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_worker_niceness": "0",  # by default 15: beside other work a trial would stand still
+}
 _LOOK = 5.0  # seconds between two looks at the machines while nothing comes
 
 
@@ -98,7 +103,7 @@ def ray_workers(address: str | None, cpus: int, gpus: float) -> Iterator[RayWork
     require_engine()
     if address is not None:
         _require_answer(address)
-    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "RAY_CHDIR_TO_TRIAL_DIR": "0", "RAY_DEDUP_LOGS": "0"}.items():
+    for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     import ray
 

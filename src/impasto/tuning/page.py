@@ -13,11 +13,10 @@ from impasto.config.tune import SHARES, Tune
 from impasto.io import atomic, write_text
 from impasto.report import page as report
 from impasto.report.figures import Plot
-from impasto.tracking.execution import as_text
 from impasto.tuning.figures import coordinates_plot, importance_plot, schedule_plot
 from impasto.tuning.importance import LEAST, Importance, compared, importance
 from impasto.tuning.record import Trial
-from impasto.tuning.results import PARTS, Done, best_of, leaves_of
+from impasto.tuning.results import PARTS, Done, best_of, leaves_of, text
 
 SHOWN = 30  # trials in the table of a search, the best ones
 
@@ -60,7 +59,7 @@ def _render(tune: Tune, done: Sequence[Done], parts: Sequence[Part]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"uri": report.data_uri, "text": as_text}
+    environment.filters |= {"uri": report.data_uri, "text": text}
     best, trial = best_of(done)
     values: dict[str, Any] = {"parts": parts, "tune": tune, "trial": trial, "names": PARTS, "least": LEAST}
     values |= {"leaves": leaves_of(best, trial, tune.epochs), "count": sum(len(one.trials) for one in done)}

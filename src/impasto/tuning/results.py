@@ -79,8 +79,15 @@ def write_trials(path: Path, done: Sequence[Done]) -> None:
     write_csv(path, columns, (_row(one, trial, leaves) for one in done for trial in one.trials))
 
 
+def text(value: Any) -> str:
+    """A value as one would type it in params.yaml."""
+    if is_schedule(value):
+        return "{" + ", ".join(f"{epoch}: {one:g}" for epoch, one in value.items()) + "}"
+    return as_text(value)
+
+
 def _row(one: Done, trial: Trial, leaves: Sequence[str]) -> dict[str, Any]:
-    values = {leaf: as_text(trial.leaves[leaf]) if leaf in trial.leaves else "" for leaf in leaves}
+    values = {leaf: text(trial.leaves[leaf]) if leaf in trial.leaves else "" for leaf in leaves}
     parts = {name: trial.parts.get(name, "") for name in PARTS}
     taken = " ".join(f"{epoch}:{donor}" for epoch, donor in trial.taken.items())
     facts = {"search": trial.search + 1, "method": one.search.method, "trial": trial.number, "status": trial.status}
