@@ -7,7 +7,9 @@ STAMP := $(VENV)/.installed
 PORT ?= 5000
 REMOTE ?= ../$(notdir $(CURDIR))-dvc
 
-.PHONY: help setup repro test test-slow coverage lint ui deps docs ablation claims differences paintings bench lock remote
+EXTRAS ?= tune s3 servers
+
+.PHONY: help setup extras repro test test-slow coverage lint ui deps docs ablation claims differences paintings bench lock remote
 
 help:          ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -21,6 +23,11 @@ $(STAMP): pyproject.toml requirements.lock
 	touch $@
 
 setup: $(STAMP)    ## make the virtual environment
+
+extras: $(STAMP)   ## add Ray and Optuna, S3, servers for tests; test-slow skips what it lacks
+	UV_EXTRA_INDEX_URL="$$($(VENV)/bin/python -m pip config get global.extra-index-url 2>/dev/null)" \
+	  $(VENV)/bin/uv pip install -q --python $(VENV) --index-strategy unsafe-best-match --compile-bytecode \
+	  -r requirements-extras.lock -e .
 
 repro: $(STAMP)    ## run the whole pipeline; what is up to date is not run again
 	dvc repro
@@ -73,6 +80,8 @@ paintings: $(STAMP) ## the experiments on stylised copies, on pictures in data/o
 bench: $(STAMP)    ## all benchmarks
 	python benchmarks/run.py
 
-lock: $(STAMP)     ## resolve requirements.lock anew
+lock: $(STAMP)     ## resolve requirements.lock anew, and the pins of the extras upon it
 	env -u UV_EXTRA_INDEX_URL $(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --no-emit-index-url \
 	  --no-header --no-annotate -q -o requirements.lock
+	env -u UV_EXTRA_INDEX_URL $(VENV)/bin/uv pip compile pyproject.toml --extra dev $(EXTRAS:%=--extra %) --universal \
+	  --no-emit-index-url --no-header --no-annotate -q -c requirements.lock -o requirements-extras.lock

@@ -26,6 +26,7 @@ NAMES = (
     "evaluate",
     "processes",
     "tracking",
+    "tune",
 )
 FOLDER = Path(__file__).parent
 OUT = Path("metrics/benchmarks.json")

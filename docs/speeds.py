@@ -170,6 +170,17 @@ def tracking(found: Found) -> list[Row]:
     return rows
 
 
+def tune(found: Found) -> list[Row]:
+    """What a search adds to each trial; without Ray installed, in one process alone."""
+    what = f"what `impasto tune` adds to a trial of {found['plain_s']:.1f} s ({found['repeats']} repeats)"
+    ways = {"ray_added_s": "on Ray", "here_added_s": "in one process"}
+    return [
+        Row(f"{what}: {way}", f"{found[name]:.2f} s", "under 3 s", found[name] < 3)
+        for name, way in ways.items()
+        if name in found
+    ]
+
+
 ROWS: dict[str, Callable[[Found], list[Row]]] = {
     make.__name__: make
     for make in (
@@ -186,5 +197,6 @@ ROWS: dict[str, Callable[[Found], list[Row]]] = {
         evaluate,
         processes,
         tracking,
+        tune,
     )
 }

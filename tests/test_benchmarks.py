@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +42,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "evaluate": {"n": 16, "names": ("brightness",)},
     "processes": {"n": 40, "repeats": 1, "names": ("brightness",)},
     "tracking": {"n": 128, "epochs": 3, "server": False},
+    "tune": {"n": 128, "trials": 2, "epochs": 1, "repeats": 1, "ray": False},  # which takes half a minute to start
 }
 Measure = Callable[[str], dict[str, Any]]
 
@@ -271,3 +273,11 @@ def test_tracking(measure: Measure) -> None:
     positive(found, "local_epoch_s", "local_ms", "local_percent", "local_stage_s")
     assert found["server_percent"] is None
     is_over(found["local_percent"] / 100, found["local_ms"] / 1000, found["local_epoch_s"], 4)
+
+
+def test_tune(measure: Measure) -> None:
+    before = Path.cwd()
+    found = measure("tune")
+    assert found.keys() == {"n", "trials", "epochs", "repeats", "plain_s", "here_added_s"}
+    positive(found, "plain_s")
+    assert Path.cwd() == before

@@ -30,6 +30,7 @@ BELOW = {
     "finetune": "finetune evaluate explain report",
     "evaluate": "evaluate report",
     "explain": "explain report",
+    "": "",
 }
 RERUNS = {
     "seed": "split",
@@ -60,6 +61,7 @@ RERUNS = {
     "evaluate": "evaluate",
     "explain": "explain",
     "fid": "fid",
+    "tune": "",
 }
 
 
@@ -108,7 +110,7 @@ def test_tracked_parameters_exist(stage: str) -> None:
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_every_leaf_is_tracked_by_a_stage(leaf: str) -> None:
     readers = [s for s in PIPELINE for e in tracked(s) if leaf == e or leaf.startswith(f"{e}.")]
-    assert readers
+    assert bool(readers) != leaf.startswith("tune."), "what `impasto tune` reads reruns nothing"
 
 
 @pytest.mark.parametrize("leaf", LEAVES)

@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": ("impasto.stages.evaluate", "Measure accuracy, clean and corrupted, on the test split."),
     "explain": ("impasto.stages.explain", "Show where the classifier looks, and which images it finds easy and hard."),
     "report": ("impasto.stages.report", "Write the report, the model card and the summary."),
+    "tune": ("impasto.commands.tune", "Search parameters of training: grid, Bayes, population-based training."),
     "preset": ("impasto.commands.preset", "Write a preset into params.yaml and print the difference."),
     "corrupt": ("impasto.commands.corrupt", "Write a corrupted test set, or a picture of all corruptions."),
     "fetch": ("impasto.commands.fetch", "Download a published corrupted test set."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -57,48 +58,77 @@ def fit(
     Raises:
         ImpastoError: a loss is not finite.
     """
-    loop = Loop(model, feed, phases, train, purpose, selection, validation)
-    history = loop.restore(resume.load())
-    for epoch in track(len(loop.schedule), purpose, "epoch", start=len(history)):
-        place = loop.place(len(history))
-        if place == len(loop.schedule):  # some phase has ended early
+    run = Run(Loop(model, feed, phases, train, purpose, selection, validation), resume.load())
+    for epoch in track(len(run.loop.schedule), purpose, "epoch", start=len(run.history)):
+        if run.done:  # some phase has ended early
             break
-        history.append(_epoch(loop, epoch, place))
-        last = loop.place(len(history)) == len(loop.schedule)
-        if not last or not (loop.average.count or loop.best):
-            on_epoch(epoch, history[-1])
-        if first() and (resume.due() or last):
-            resume.save(loop.state(history))
+        row = run.advance()
+        if not (run.done and run.changes):
+            on_epoch(epoch, row)
+        if first() and (resume.due() or run.done):
+            resume.save(run.state())
             feed.paintings.settle()
-    if history:
-        _end(loop, history, on_epoch)
-    return history
+    if run.history and run.finish():
+        on_epoch(len(run.history) - 1, run.history[-1])
+    return run.history
 
 
-def _epoch(loop: Loop, epoch: int, place: int) -> Row:
-    """Run one epoch of the schedule; its row, with what the validation images say of the model after it."""
-    if loop.best and not loop.best.scores:  # training may make nothing better
-        loop.best.see(loop.model, loop.measured())
-    row, found = loop.run(epoch, place), loop.measured()
-    if loop.best:
-        loop.best.see(loop.model, found)
-    return _finite(row | _named(found), loop.purpose, epoch)
+class Run:
+    """A run of training that goes on epoch by epoch; a search takes some of them and then perhaps others.
 
+    Args:
+        loop: what it carries.
+        state: what :meth:`state` returned, of this run or of another one with the same parameters up to there.
 
-def _end(loop: Loop, history: list[Row], on_epoch: Callable[[int, Row], None]) -> None:
-    """Let the averaged or the best model be the result, where there is one, and tell the last row."""
-    last = len(history) - 1
-    if loop.average.count:
-        loop.model.load_state_dict(loop.average.model.state_dict())
-        with seeded(loop.feed, loop.purpose, "refresh", last):
-            refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
-        loop.frozen = None  # what it was computed with is no more
-        history[-1] |= _named(loop.measured())
-        on_epoch(last, history[-1])
-    elif loop.best:
-        loop.best.put_into(loop.model)
-        history[-1] |= _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
-        on_epoch(last, history[-1])
+    Attributes:
+        history: one row of numbers for each epoch so far.
+    """
+
+    def __init__(self, loop: Loop, state: dict[str, Any] | None = None) -> None:
+        self.loop, self.history = loop, loop.restore(state)
+
+    @property
+    def done(self) -> bool:
+        """Whether no epoch is left."""
+        return self.loop.place(len(self.history)) == len(self.loop.schedule)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the result is another model than that of the last epoch: the averaged or the best one."""
+        return bool(self.loop.average.count or self.loop.best)
+
+    def advance(self) -> Row:
+        """One epoch of the schedule; its row, with what the validation images say of the model after it.
+
+        Raises:
+            ImpastoError: a loss is not finite.
+        """
+        loop, epoch = self.loop, len(self.history)
+        if loop.best and not loop.best.scores:  # training may make nothing better
+            loop.best.see(loop.model, loop.measured())
+        row, found = loop.run(epoch, loop.place(epoch)), loop.measured()
+        if loop.best:
+            loop.best.see(loop.model, found)
+        self.history.append(_finite(row | _named(found), loop.purpose, epoch))
+        return self.history[-1]
+
+    def state(self) -> dict[str, Any]:
+        """Everything with which the run goes on elsewhere; the paintings' file goes with it, where there is one."""
+        return self.loop.state(self.history)
+
+    def finish(self) -> bool:
+        """Let the averaged or the best model be the result and change the last row; whether there is one."""
+        loop, last = self.loop, len(self.history) - 1
+        if loop.average.count:
+            loop.model.load_state_dict(loop.average.model.state_dict())
+            with seeded(loop.feed, loop.purpose, "refresh", last):
+                refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
+            loop.frozen = None  # what it was computed with is no more
+            self.history[-1] |= _named(loop.measured())
+        elif loop.best:
+            loop.best.put_into(loop.model)
+            self.history[-1] |= _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
+        return self.changes
 
 
 def _finite(row: Row, purpose: str, epoch: int) -> Row:

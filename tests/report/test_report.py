@@ -100,7 +100,7 @@ def logs() -> Iterator[list[Log]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "stage_run", stage_run)
         patch.setattr(command, "log_dataset", lambda *_: None, raising=False)
-        patch.setattr(figures, "_both", lambda _: figures.Plot(light=DOT, dark=DOT))
+        patch.setattr(figures, "both", lambda _: figures.Plot(light=DOT, dark=DOT))
         yield kept
 
 

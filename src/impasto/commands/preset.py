@@ -27,13 +27,15 @@ _ALONE = "each by itself:"
 @command
 def preset(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Presets to lay over one another in this order; none lists them.")
+        list[str] | None,
+        typer.Argument(help="Presets to lay over one another in this order, by name or as files; none lists them."),
     ] = None,
     params: Params = PARAMS,
     options: Annotated[bool, typer.Option(help="Print the `dvc exp run` line and change nothing.")] = False,
 ) -> None:
     """Overlay presets: they hold only the leaves that differ. The name of a table or figure lists its rows."""
-    presets = Presets(params.with_name(FOLDER))
+    own = [Path(name) for name in names or () if name.endswith(".yaml")]
+    presets = Presets(params.with_name(FOLDER), own)
     read_yaml(params)  # tells where to stand if it is not there
     if not names:
         print(_listing(presets))

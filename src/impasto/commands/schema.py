@@ -71,7 +71,11 @@ def _table(section: type[Section], values: Mapping[str, Any], readers: Mapping[s
         value: Any = values
         for step in leaf.removeprefix(f"{section.key}.").split("."):
             value = value[step]
-        stages = ", ".join(s for s, read in readers.items() if any(leaf == r or leaf.startswith(f"{r}.") for r in read))
+        stages = (
+            "`impasto tune`"
+            if section.key == "tune"
+            else ", ".join(s for s, read in readers.items() if any(leaf == r or leaf.startswith(f"{r}.") for r in read))
+        )
         rows.append(f"| `{leaf}` | `{_plain(value)}` | {_allowed(field)} | {field.description} | {stages} |")
     return "\n".join(rows) + "\n"
 

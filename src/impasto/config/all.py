@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
-from impasto.config.base import S, Section, nearest, pick, read_yaml
+from impasto.config.base import S, Section, flatten, nearest, pick, read_yaml
 from impasto.config.dataset import Dataset
 from impasto.config.evaluate import Evaluate
 from impasto.config.explain import Explain
@@ -20,6 +21,7 @@ from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.synthetic import POOLS, Synthetic
 from impasto.config.train import Train
+from impasto.config.tune import Tune
 from impasto.errors import ImpastoError
 
 Fault = tuple[str, str] | None
@@ -34,7 +36,7 @@ class Of(Protocol):
 #: In the order of params.yaml.
 SECTIONS: tuple[type[Section], ...] = (
     Seed, Seeds, Mix, Dataset, Synthetic, Style, Balance, Augment, Model, Train, Finetune, Evaluate, Explain,
-    Fid,
+    Fid, Tune,
 )  # fmt: skip
 
 
@@ -44,12 +46,22 @@ def check(path: Path) -> dict[type[Section], Section]:
     Raises:
         ImpastoError: names the first fault.
     """
-    tree, keys = read_yaml(path), [key for section in SECTIONS for key in _keys(section)]
+    return check_tree(read_yaml(path), path)
+
+
+def check_tree(tree: Mapping[str, Any], path: Path) -> dict[type[Section], Section]:
+    """The same for values at hand; ``path`` is what messages call them.
+
+    Raises:
+        ImpastoError: see :func:`check`.
+    """
+    keys = [key for section in SECTIONS for key in _keys(section)]
     for key in tree:
         if key not in keys:
             raise ImpastoError(f"unknown key {key!r}", where=str(path), remedy=nearest(str(key), keys))
     found = {section: pick(tree, section, path) for section in SECTIONS}
     _agree(found, path)
+    _searched(found, dict(flatten(tree)), path)
     return found
 
 
@@ -68,6 +80,16 @@ def _agree(found: dict[type[Section], Section], path: Path) -> None:
     for rule in (_roots, _pools, _sources, _schedules, _sizes, _blocks, _copies, _places):
         if fault := rule(of):
             raise ImpastoError(fault[0], where=str(path), remedy=fault[1])
+
+
+def _searched(found: dict[type[Section], Section], leaves: Mapping[str, Any], path: Path) -> None:
+    """What `impasto tune` searches are leaves that there are."""
+    tune = found[Tune]
+    assert isinstance(tune, Tune)
+    for name in (each.parameter for search in tune.searches for each in search.space):
+        if name not in leaves:
+            what = f"tune.searches: unknown parameter {name!r}"
+            raise ImpastoError(what, where=str(path), remedy=nearest(name, list(leaves)))
 
 
 def _roots(of: Of) -> Fault:

@@ -47,6 +47,10 @@ class _Part(NamedTuple):
 class Presets:
     """All presets in a folder; a file is read when it is asked for.
 
+    Args:
+        folder: where they are.
+        files: of others, which are named by their paths: what `impasto tune` has found.
+
     Attributes:
         layers: name -> file of every overlay that can be named, those outside of a paper's folder first.
         pairs: two names -> file of what holds where both are there.
@@ -55,8 +59,9 @@ class Presets:
         ImpastoError: two files have one name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, files: Sequence[Path] = ()) -> None:
         self.folder = folder
+        others = {str(path): path for path in files}
         files = [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*/*.yaml"))]
         self.pairs = {frozenset(path.stem.split(_BOTH)): path for path in files if _BOTH in path.stem}
         self.layers: dict[str, Path] = {}
@@ -66,6 +71,7 @@ class Presets:
             if other := self.layers.get(path.stem):
                 raise _refused(f"{other} and {path} have one name", folder, "Rename your own.")
             self.layers[path.stem] = path
+        self.layers |= others
         self._read = cache(read_overlay)
         self._base = cache(self._base_of)
 

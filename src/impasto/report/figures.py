@@ -56,7 +56,7 @@ def frechet_plot(curve: FrechetCurve, mark: Mark | None) -> Plot:
     """The Fréchet distance over lambda_s and the accuracy, of this run and of others; None marks nothing."""
 
     def draw(theme: Theme) -> Figure:
-        figure, axes = _panels(theme, (2.0, 1.3) if mark else (2.0,))
+        figure, axes = panels(theme, (2.0, 1.3) if mark else (2.0,))
         axes[0].plot(curve.points, curve.values, color=theme.ink, marker="o", markersize=3.2, linewidth=1.4)
         axes[0].set(ylabel="Fréchet distance", xlim=(-0.04, 1.04), ylim=(0, 1.08 * max(curve.values)))
         axes[-1].set_xlabel(r"$\lambda_s$, share of synthetic images that are stylised")
@@ -66,26 +66,26 @@ def frechet_plot(curve: FrechetCurve, mark: Mark | None) -> Plot:
             _mark_accuracy(axes[1], mark, theme)
         return figure
 
-    return _both(draw)
+    return both(draw)
 
 
 def training_plots(base: Curve, tuned: Curve) -> dict[str, Plot]:
     """Loss and validation accuracy over the epochs, unfreezing included on a shaded ground."""
 
     def loss(theme: Theme) -> Figure:
-        figure, (axes,) = _panels(theme, (2.5,))
+        figure, (axes,) = panels(theme, (2.5,))
         _lines(axes, base, tuned, "loss", theme.second, "training images")
         _lines(axes, base, tuned, "validation_loss", theme.first, "validation images")
         axes.set_ylabel("cross-entropy")
         return _finish(figure, axes, base, tuned, theme)
 
     def accuracy(theme: Theme) -> Figure:
-        figure, (axes,) = _panels(theme, (2.5,))
+        figure, (axes,) = panels(theme, (2.5,))
         _lines(axes, base, tuned, "validation_accuracy", theme.first, "validation images", scale=100)
         axes.set_ylabel("accuracy, %")
         return _finish(figure, axes, base, tuned, theme)
 
-    return {"loss": _both(loss), "accuracy": _both(accuracy)}
+    return {"loss": both(loss), "accuracy": both(accuracy)}
 
 
 def _mark_distance(axes: Axes, curve: FrechetCurve, lambda_s: float, theme: Theme) -> None:
@@ -158,7 +158,8 @@ def _finish(figure: Figure, axes: Axes, base: Curve, tuned: Curve, theme: Theme)
     return figure
 
 
-def _panels(theme: Theme, heights: tuple[float, ...]) -> tuple[Figure, list[Axes]]:
+def panels(theme: Theme, heights: tuple[float, ...]) -> tuple[Figure, list[Axes]]:
+    """A figure with panels of these heights (inches) below each other, which share their horizontal axis."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.6), layout="constrained")
@@ -176,7 +177,8 @@ def _panels(theme: Theme, heights: tuple[float, ...]) -> tuple[Figure, list[Axes
     return figure, axes
 
 
-def _both(draw: Callable[[Theme], Figure]) -> Plot:
+def both(draw: Callable[[Theme], Figure]) -> Plot:
+    """A figure drawn in both themes."""
     return Plot(_png(draw, LIGHT), _png(draw, DARK))
 
 

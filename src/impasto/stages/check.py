@@ -16,6 +16,7 @@ from impasto.config.finetune import Finetune
 from impasto.config.model import PACKAGE, WEIGHTS, Model
 from impasto.config.synthetic import POOLS
 from impasto.config.train import Train
+from impasto.config.tune import Tune
 from impasto.corrupted.published import PUBLISHED
 from impasto.corruptions.sets import BENCHMARKS, NAMES
 from impasto.data.origin import FOLDER
@@ -55,9 +56,11 @@ def check(
 
 def _known_corruptions(params: Path) -> None:
     config, known = load(params, Evaluate), [*NAMES, *BENCHMARKS]
-    for leaf, name in (*(("corruptions", n) for n in config.corruptions), *(("c_bar", n) for n in config.c_bar)):
+    lists = {"evaluate.corruptions": config.corruptions, "evaluate.c_bar": config.c_bar}
+    lists |= {"tune.corruptions": load(params, Tune).corruptions}
+    for leaf, name in ((leaf, name) for leaf, names in lists.items() for name in names):
         if name not in known:
-            where = f"{params}: evaluate.{leaf}"
+            where = f"{params}: {leaf}"
             raise ImpastoError(f"unknown corruption {name!r}", where=where, remedy=nearest(name, known))
 
 

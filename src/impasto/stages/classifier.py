@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,14 @@ class Inputs:
         alpha, seed = self._this.load(Mix).alpha_o, self._this.load(Seed).seed
         return partial(draw_copies, labels, per_class(counts, self.classes, balance), bank, balance, alpha, seed)
 
-    def feed(self, seed: int, folder: Path, mix: Mix, copies: str = "kept") -> Feed:
-        """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done.
+    def under(self, this: Stage) -> Inputs:
+        """The same images under other parameters, which differ in none that decides images, styles or copies."""
+        found = copy(self)
+        found._this = this
+        return found
+
+    def feed(self, seed: int, folder: Path | None, mix: Mix, copies: str = "kept") -> Feed:
+        """The batches of one run, drawn by ``seed``; ``folder`` keeps its paintings until the run is done, else memory.
 
         ``copies`` is ``finetune.copies``, where that counts.
         """
@@ -111,7 +118,7 @@ class Inputs:
         refresh = self._this.load(Style).refresh
         return Feed(
             streams=streams,
-            paintings=Paintings(self._painter, streams, refresh, device(), folder / "paintings.npy"),
+            paintings=Paintings(self._painter, streams, refresh, device(), folder and folder / "paintings.npy"),
             styles=self._styles,
             mix=mix,
             augment=self._this.load(Augment),
