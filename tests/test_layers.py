@@ -32,7 +32,7 @@ LAYERS = [
 DOORS = {
     "mlflow": ("tracking",),
     "typer": ("stages", "commands", "cli"),
-    "matplotlib": ("report", "explain"),
+    "matplotlib": ("report", "explain", "tuning"),
     "jinja2": ("report", "tuning"),
     "ray": ("tuning",),
     "optuna": ("tuning",),

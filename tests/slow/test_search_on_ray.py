@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,28 +112,42 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     port, place = free_port(), tmp_path / "work"
     place.mkdir()
     ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--num-gpus=0",
-           "--object-store-memory=100000000", "--node-ip-address=127.0.0.1", "--min-worker-port=0"]  # fmt: skip
-    head = [*ray, "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir=/tmp/impasto-{port}"]
+           "--object-store-memory=100000000", "--min-worker-port=0", "--max-worker-port=0"]  # fmt: skip
+    own = [f"--dashboard-agent-listen-port={free_port()}" for _ in range(2)]  # two nodes on a machine would share it
+    head = [*ray, own[0], "--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir=/tmp/impasto-{port}"]
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
     nodes = []
     try:
         nodes.append(subprocess.Popen(head, env=environment(place), **quiet))
         deadline = time.monotonic() + 120
-        while socket.socket().connect_ex(("127.0.0.1", port)):
+        while not answers(port):
             assert time.monotonic() < deadline and nodes[0].poll() is None
             time.sleep(0.5)
-        nodes.append(subprocess.Popen([*ray, f"--address=127.0.0.1:{port}"], env=environment(place), **quiet))
+        nodes.append(subprocess.Popen([*ray, own[1], f"--address=127.0.0.1:{port}"], env=environment(place), **quiet))
         yield f"127.0.0.1:{port}", nodes
     finally:
         for node in reversed(nodes):
-            end(node, signal.SIGTERM)
+            end(node)
         shutil.rmtree(f"/tmp/impasto-{port}", ignore_errors=True)
 
 
-def end(node: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    if node.poll() is None:
-        os.killpg(node.pid, how)
-        node.wait(timeout=60)
+def answers(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def below(pid: int) -> list[int]:
+    """The processes that a process has started, and those that these have."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
+    return [inner for child in map(int, listed) for inner in (child, *below(child))]
+
+
+def end(node: subprocess.Popen[bytes]) -> None:
+    """Kill a node as a power cut would: all of its processes at once."""
+    for pid in [node.pid, *below(node.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    node.wait(timeout=60)
 
 
 def alive(address: str, root: Path) -> int:
@@ -160,7 +175,7 @@ def test_a_machine_that_is_lost_costs_nothing(
     assert not (root / "sweeps").exists(), "nothing had started"
     process = start(root, "--address", address)
     wait_for(root, 1, process)
-    end(nodes[1], signal.SIGKILL)
+    end(nodes[1])
     said = process.communicate(timeout=400)[0]
     assert process.returncode == 0, said[-3000:]
     assert objectives(root) == expected

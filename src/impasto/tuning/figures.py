@@ -65,7 +65,10 @@ def schedule_plot(schedules: Mapping[str, Any], epochs: int) -> Plot:
     steps: Schedules = {leaf: value if isinstance(value, dict) else {0: value} for leaf, value in schedules.items()}
 
     def draw(theme: Theme) -> Figure:
+        from matplotlib.ticker import MaxNLocator
+
         figure, (axes,) = panels(theme, (2.3,))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         looks = ((theme.first, "-"), (theme.second, "-"), (theme.ink, "--"))
         for (leaf, values), (colour, style) in zip(steps.items(), looks, strict=False):
             places = sorted(values)
