@@ -40,6 +40,7 @@ import sys, time, torch
 from pathlib import Path
 from impasto.tracking import stage
 stage._PUSH_SECONDS = stage._FLUSH_SECONDS = 0.0
+stage._SHARE = 1.0
 Path("table.csv").write_text("a\\n" + "1\\n" * 5000)
 for name in ("select", "train", "finetune", "evaluate"):
     with stage.stage_run(name, {"train.epochs": 24}, "impasto digits") as run:

@@ -118,6 +118,26 @@ def test_metrics_are_written_in_batches(client: MlflowClient, monkeypatch: pytes
     assert len(child.data.metrics) == 1502
 
 
+def test_writing_takes_no_more_than_its_share_of_the_time(
+    client: MlflowClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that needs 0.2 s, epochs of 10 s: without the limit every one of them would be written alone."""
+    clock, written = [0.0], []
+
+    def slow(client: MlflowClient, run_id: str, metrics: Any = (), params: Any = None) -> None:
+        if metrics:
+            clock[0] += 0.2
+            written.append(len(metrics))
+
+    monkeypatch.setattr(stage_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(store, "log", slow)
+    run = stage_module.StageRun(stage_module._Link(client, "a", "b", "c", None))
+    for epoch in range(100):
+        clock[0] += 10
+        run.metrics({"loss": 1.0}, step=epoch)
+    assert written == [1] + [5] * 19, "0.2 s are 0.4 % of 50 s"
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(KeyboardInterrupt, "KILLED"), (ValueError, "FAILED"), (SystemExit, "FAILED")]
 )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _FLUSH_SECONDS = 5.0
 _FLUSH_POINTS = 500
 _PUSH_SECONDS = 20.0
+_SHARE = 0.004  # of a stage's time that writing may take, and sending as much again
 
 
 @dataclass(frozen=True)
@@ -71,20 +72,21 @@ class StageRun:
     def __init__(self, link: _Link | None) -> None:
         self._link = link
         self._buffer: list[tuple[str, float, int, int]] = []
-        self._flushed = self._pushed = time.monotonic()
+        self._flush_at = time.monotonic() + _FLUSH_SECONDS
+        self._push_at = time.monotonic() + _PUSH_SECONDS
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
-        """Log numbers for one step; they are written in batches, every few seconds."""
+        """Log numbers for one step; they are written in batches, every few seconds, on a busy machine less often."""
         at = store.now()
         self._buffer += [(name, float(value), at, step) for name, value in values.items()]
-        if len(self._buffer) >= _FLUSH_POINTS or time.monotonic() - self._flushed >= _FLUSH_SECONDS:
+        if len(self._buffer) >= _FLUSH_POINTS or time.monotonic() >= self._flush_at:
             self.flush()
 
     def flush(self) -> None:
         """Write the buffered metrics now; what cannot be written is tried again at the next flush."""
         if self._buffer:
             self._log("logging metrics", self._write)
-            self._flushed = time.monotonic()
+            self._log("server", self._send)
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Log a copy of a file under a folder of the run's artifacts."""
@@ -129,11 +131,17 @@ class StageRun:
     def _write(self, link: _Link) -> None:
         from mlflow.entities import Metric
 
+        begun = time.monotonic()
+        self._flush_at = begun + _FLUSH_SECONDS  # if it fails
         store.log(link.client, link.run_id, [Metric(*point) for point in self._buffer])
         self._buffer = []
-        if link.server and time.monotonic() - self._pushed >= _PUSH_SECONDS:
+        self._flush_at = _again(begun, _FLUSH_SECONDS)
+
+    def _send(self, link: _Link) -> None:
+        begun = time.monotonic()
+        if link.server and begun >= self._push_at:
             link.server.push(link.run_id)
-            self._pushed = time.monotonic()
+            self._push_at = _again(begun, _PUSH_SECONDS)
 
     def _end(self, status: str) -> None:
         self.flush()
@@ -143,6 +151,11 @@ class StageRun:
         if self._link:
             with store.tolerated(subject, "the stage goes on without"):
                 action(self._link)
+
+
+def _again(begun: float, seconds: float) -> float:
+    """When to do again what began at a time and has just ended: as soon as it takes no more than its share."""
+    return begun + max(seconds, (time.monotonic() - begun) / _SHARE)
 
 
 def _begin(stage: str, params: Mapping[str, Any], experiment: str, inputs: Mapping[str, Path]) -> _Link | None:
