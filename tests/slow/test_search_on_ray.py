@@ -37,7 +37,9 @@ def environment(root: Path, **extra: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "IMPASTO_", "MLFLOW_", "RAY_"))}
     code = os.pathsep.join(filter(None, (str(root / "src"), os.environ.get("PYTHONPATH"))))
     own = {"PYTHONPATH": code, "IMPASTO_THREADS": "1", "IMPASTO_DEVICE": "cpu", "OMP_NUM_THREADS": "1"}
-    return kept | own | {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"} | extra
+    return (
+        kept | own | {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"} | extra
+    )
 
 
 def start(root: Path, *words: str, **extra: str) -> subprocess.Popen[str]:

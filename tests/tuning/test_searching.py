@@ -210,7 +210,7 @@ SHAPES: list[tuple[dict[str, Any], str]] = [
     ({"values": [1, 1]}, "a value stands twice"),
     ({"values": [{"a": 1}]}, "it must be numbers, texts"),
     ({"values": [0.1], "low": 0.1, "high": 0.2}, "it has values and a range"),
-    ({"lows": 0.1}, "unknown key 'tune.searches.0.space.0.lows'"),
+    ({"lows": 0.1}, "unknown key 'tune.searches.0.space.0.lows' .*Did you mean 'low'"),
 ]
 
 
