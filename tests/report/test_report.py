@@ -195,7 +195,28 @@ def test_each_class_has_its_scores_and_minorities_are_told(run: Callable[..., Re
         told = rf"{heading} 1,000 {re.escape(percent(float(row['precision'])))} .*{low} to {high}"
         assert re.search(told, text), told
     assert re.search(rf" g minority 142 {re.escape(percent(float(rows['g']['precision'])))}", text)
-    assert "fewer test images than the mean class" in text
+    assert "fewer training images than the mean class" in text
+
+
+def test_scores_that_rare_classes_move_stand_in_the_summary_where_there_are_any(run: Callable[..., Report]) -> None:
+    at, _, _ = run(classes=tuple("abcdefg"))
+    tuned = read_record(at.evaluation)["tuned"]
+    wanted = {name: tuned[name]["mean"] for name in ("balanced", "worst_class_recall")}
+    assert wanted.items() <= read_json(at.metrics).items()
+
+
+def test_what_the_validation_split_chooses_is_told(default: Report, run: Callable[..., Report]) -> None:
+    assert "Nothing is chosen by the validation split." in default[1].text
+    _, page, _ = run({"train.selection.metric": "loss", "finetune.selection.metric": "balanced_accuracy"})
+    told = "chooses the model, by the lowest loss in training and the best balanced accuracy in fine-tuning"
+    assert told in page.text and "Nothing is chosen" not in page.text
+
+
+def test_fine_tuning_that_came_to_nothing_is_told(default: Report, copy: SimpleNamespace) -> None:
+    assert "Fine-tuning made none better" not in default[1].text
+    found = read_record(copy.evaluation)
+    write_record(copy.evaluation, found | {"tuned": found["base"]})
+    assert "Fine-tuning made none better: there the fine-tuned model is the trained one." in again(copy).text
 
 
 def test_looks_are_told_from_the_first_tap_on_beside_their_null(default: Report, run: Callable[..., Report]) -> None:

@@ -60,6 +60,7 @@ class Evaluation:
         seeds: one classifier each.
         scores: kind of model -> one of ``SCORES`` -> score; C15 and others only where they were measured.
         worst: kind of model -> the worst class of each seed.
+        unchanged: seeds whose fine-tuned model answers as the trained one does: no epoch of fine-tuning was better.
         recall: kind of model -> class -> recall, mean over seeds.
         table: corruption -> severity -> accuracy of the tuned model, mean over seeds; clean is severity 0.
     """
@@ -73,6 +74,7 @@ class Evaluation:
     seeds: tuple[int, ...]
     scores: dict[str, dict[str, Score]]
     worst: dict[str, tuple[str, ...]]
+    unchanged: tuple[int, ...]
     recall: dict[str, dict[str, float]]
     table: dict[str, dict[int, float]]
 
@@ -116,6 +118,7 @@ def load_evaluation(scores: Path, corruptions: Path) -> Evaluation:
         seeds=tuple(sorted(map(int, kinds["tuned"]["seeds"]))),
         scores={kind: {name: _score(one, name) for name in SCORES if name in one} for kind, one in kinds.items()},
         worst={kind: tuple(dict.fromkeys(one["worst_class"] for one in by_seed[kind])) for kind in kinds},
+        unchanged=tuple(int(s) for s, one in found["tuned"]["seeds"].items() if one == found["base"]["seeds"][s]),
         recall={kind: _mean_recall(by_seed[kind], found["classes"]) for kind in kinds},
         table=_table(read_csv(corruptions)),
     )

@@ -14,10 +14,10 @@ from impasto.fid.curve import FrechetCurve
 from impasto.report.by_class import ByClass
 from impasto.report.data import SCORES, SETS, Cost, Curve, Evaluation, Material, realised
 from impasto.report.looks import Looks
-from impasto.report.recipe import Recipe, architecture, sentence, subject
+from impasto.report.recipe import Recipe, architecture, chosen, sentence, subject
 from impasto.report.strip import Strip
 from impasto.report.summary import summarise
-from impasto.report.wording import listed, spaced
+from impasto.report.wording import listed, plural, spaced
 from impasto.tracking.siblings import Sibling
 
 BENCHMARKS = {"cifar": "CIFAR-10-C", "tin": "TinyImageNet-C", "imagenet": "ImageNet-C"}
@@ -126,7 +126,17 @@ class Findings:
     @cached_property
     def summary(self) -> dict[str, float]:
         """What goes into ``metrics/summary.json``."""
-        return summarise(self.evaluation, self.shown_synthetic, self.train, self.final.lambda_s)
+        unequal = any(row.group for row in self.by_class.single)
+        return summarise(self.evaluation, self.shown_synthetic, self.train, self.final.lambda_s, unequal)
+
+    @property
+    def chosen(self) -> str:
+        """What the validation split has chosen, and where fine-tuning came to nothing."""
+        told, seeds = chosen(self.recipe), self.evaluation.unchanged
+        if not (self.recipe.finetune.stages and seeds):
+            return told
+        whose = "" if seeds == self.evaluation.seeds else f" of {plural(len(seeds), 'seed')} ({listed(seeds)})"
+        return f"{told} Fine-tuning made none better{whose}: there the fine-tuned model is the trained one."
 
     @property
     def realised(self) -> dict[str, float]:

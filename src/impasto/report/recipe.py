@@ -56,6 +56,13 @@ class Load(Protocol):
         ...
 
 
+_BEST = {
+    "loss": "the lowest loss",
+    "accuracy": "the highest accuracy",
+    "balanced_accuracy": "the best balanced accuracy",
+}
+
+
 class Recipe(NamedTuple):
     """The parameters that the sentence and the table of shares tell."""
 
@@ -107,6 +114,18 @@ def sentence(recipe: Recipe, training: int, styles: int) -> str:
         parts.append(f"then {plural(stages, 'unfreezing stage')}")
     seeds = recipe.seeds.seeds
     return f"{', '.join(parts)}; {'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)}."
+
+
+def chosen(recipe: Recipe) -> str:
+    """What the validation split has chosen, in words."""
+    stages = {"training": recipe.train.selection.metric}
+    if recipe.finetune.stages:
+        stages["fine-tuning"] = recipe.finetune.selection.metric
+    told = {stage: _BEST[metric] for stage, metric in stages.items() if metric != "none"}
+    if not told:
+        return "Nothing is chosen by the validation split."
+    parts = [f"{best} in {stage}" for stage, best in told.items()]
+    return f"The validation split chooses the model, by {' and '.join(parts)}: a curve's last validation point is its."
 
 
 def architecture(model: Model) -> str:
