@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -28,6 +29,23 @@ settings.load_profile("shared machine")
 def one_thread() -> None:
     """Tests share the machine, and the number of threads decides the last bits of a sum."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digits_once() -> Iterator[None]:
+    """The package's images are 5,000 lines of text, which take two seconds to read."""
+    from impasto.data.sources import digits
+
+    def read_only() -> tuple[np.ndarray, ...]:
+        arrays = read()
+        for array in arrays:
+            array.flags.writeable = False
+        return arrays
+
+    read = digits._mnist
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "_mnist", cache(read_only))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -79,7 +79,7 @@ def run(
     found = feed(n=n, refresh=0.4, file=folder / name / "paintings.npy", augmented=augment(**augmented), seed=3)
     found.views = 3 if config.consistency else 1
     resume = Resume(name, folder.name)
-    history = fit(
+    trained = fit(
         network,
         found,
         stream(21, seed=9),
@@ -93,7 +93,7 @@ def run(
     plan = found.plan(config.epochs)
     found.paintings.paint(plan)
     shown = found.paintings.show(plan.stylised.nonzero()[:, 0])
-    return {"history": history, "state": network.state_dict(), "paintings": shown}
+    return {"history": [*trained.rows, trained.last], "state": network.state_dict(), "paintings": shown}
 
 
 def statistics(images: Tensor, weights: Tensor) -> dict[str, Tensor]:

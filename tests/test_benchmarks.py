@@ -137,6 +137,7 @@ def test_pnorm_noise(measure: Measure) -> None:
         is_over(found[ratio], found[way], found["ours"], 1)
 
 
+@pytest.mark.slow
 def test_stylise(measure: Measure) -> None:
     found = measure("stylise")
     vgg19 = found.pop("vgg19")["32 px"]
@@ -184,6 +185,7 @@ def test_the_peer_stylises_what_ours_does(benchmark: Callable[[str], ModuleType]
     assert (ours.int() - theirs.int()).abs().max() <= 1
 
 
+@pytest.mark.slow
 def test_frechet_curve(measure: Measure) -> None:
     found = measure("frechet_curve")
     assert (found["points"], found["extractor"]) == (2, "efficientnet_lite0_112")
@@ -255,6 +257,7 @@ def test_evaluate(measure: Measure) -> None:
     positive(found, "wall_s", "cpu_s", "network_s")
 
 
+@pytest.mark.slow
 def test_processes(measure: Measure) -> None:
     found = measure("processes")
     assert (found.pop("n"), found.pop("repeats"), found.pop("threads")) == (40, 1, 2)
@@ -266,6 +269,7 @@ def test_processes(measure: Measure) -> None:
     assert len({row.measured for row in speeds.processes(found | {"threads": 2})}) == 2
 
 
+@pytest.mark.slow
 def test_tracking(measure: Measure) -> None:
     """Without a server, which takes seconds to start; the tests of tracking have one."""
     found = measure("tracking")
@@ -275,6 +279,7 @@ def test_tracking(measure: Measure) -> None:
     is_over(found["local_percent"] / 100, found["local_ms"] / 1000, found["local_epoch_s"], 4)
 
 
+@pytest.mark.slow
 def test_tune(measure: Measure) -> None:
     before = Path.cwd()
     found = measure("tune")

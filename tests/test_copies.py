@@ -9,9 +9,9 @@ import torch
 from scipy.stats import binomtest, chisquare
 from torch import Tensor
 
-from impasto.amounts import per_class
 from impasto.config.balance import Balance
 from impasto.copies import NO_STYLE, Bank, Copies, draw_copies, show_copies
+from impasto.copies_per_class import copies_per_class
 from impasto.errors import ImpastoError
 from impasto.mix import Plan, draw_plan
 from tiny import mix
@@ -32,7 +32,7 @@ def labels(counts: tuple[int, ...] = SMALL) -> Tensor:
 
 def drawn(config: Balance, counts: tuple[int, ...] = SMALL, seed: int = 0, bank: Bank | None = None) -> Copies:
     own = labels(counts)
-    wanted = per_class(counts, CLASSES, config)
+    wanted = copies_per_class(counts, CLASSES, config)
     return draw_copies(own, wanted, bank or Bank(len(own), own), config, (0.2, 0.7), seed)
 
 
@@ -44,17 +44,17 @@ def drawn(config: Balance, counts: tuple[int, ...] = SMALL, seed: int = 0, bank:
     ],
 )  # fmt: skip
 def test_the_papers_settings_give_its_class_counts(p1: float, p2: float, shown: list[int] | None, ratio: float) -> None:
-    copies = per_class(KAOKORE, CLASSES, balance(p1=p1, p2=p2))
+    copies = copies_per_class(KAOKORE, CLASSES, balance(p1=p1, p2=p2))
     found = [n + more for n, more in zip(KAOKORE, copies, strict=True)]
     assert shown is None or found == shown
     assert max(found) / min(found) == pytest.approx(ratio, abs=0.005)
 
 
 def test_fill_balances_all_classes_and_multipliers_overrule() -> None:
-    full = per_class(KAOKORE, CLASSES, balance(p1="fill", p2="fill"))
+    full = copies_per_class(KAOKORE, CLASSES, balance(p1="fill", p2="fill"))
     assert full == [0, 877, 2531, 2536]
     some = balance(p1=0.0, p2="fill", multipliers=[{"class": "warrior", "copies": 2.5}])
-    assert per_class(KAOKORE, CLASSES, some) == [0, round(2.5 * 2298), 2531, 2536]
+    assert copies_per_class(KAOKORE, CLASSES, some) == [0, round(2.5 * 2298), 2531, 2536]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_fill_balances_all_classes_and_multipliers_overrule() -> None:
     [(1.0, [2, 3]), (0.1, []), (0.38, [3]), (10.0, [0, 1, 2, 3]), (["noble"], [0]), ([], [])],
 )
 def test_classes_are_rare_by_count_or_by_name(rare: float | list[str], named: list[int]) -> None:
-    found = per_class(KAOKORE, CLASSES, balance(p1=0.0, p2=1.0, rare=rare))
+    found = copies_per_class(KAOKORE, CLASSES, balance(p1=0.0, p2=1.0, rare=rare))
     assert [c for c, n in enumerate(found) if n] == named
 
 
@@ -70,14 +70,14 @@ def test_combinations_of_gender_and_status_are_rare_by_their_own_counts() -> Non
     """Not in the order of a list, by which the paper's code has the largest class among the rare ones."""
     counts = (1920, 2232, 583, 498, 1255, 66, 61, 141)
     names = [f"{gender}_{status}" for gender in ("male", "female") for status in CLASSES]
-    found = per_class(counts, names, balance(p1=0.0, p2=1.0))
+    found = copies_per_class(counts, names, balance(p1=0.0, p2=1.0))
     assert [name for name, n in zip(names, found, strict=True) if n] == [
         "male_incarnation", "male_commoner", "female_warrior", "female_incarnation", "female_commoner"
     ]  # fmt: skip
 
 
 def test_of_classes_of_one_size_none_is_rare() -> None:
-    assert per_class((5, 5, 5, 5), CLASSES, balance(p1=0.0, p2=1.0)) == [0, 0, 0, 0]
+    assert copies_per_class((5, 5, 5, 5), CLASSES, balance(p1=0.0, p2=1.0)) == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_of_classes_of_one_size_none_is_rare() -> None:
 )
 def test_a_class_that_there_is_not_is_named(change: dict[str, Any], told: str) -> None:
     with pytest.raises(ImpastoError, match=told):
-        per_class(KAOKORE, CLASSES, balance(**change))
+        copies_per_class(KAOKORE, CLASSES, balance(**change))
 
 
 def test_a_class_without_images_has_no_copies() -> None:

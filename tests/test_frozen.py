@@ -66,7 +66,7 @@ def run(found: Feed, network: nn.Module, plan: list[Phase] | None = None, **chan
     settings: dict[str, Any] = {"purpose": "test", "resume": resume, "on_epoch": lambda epoch, row: None}
     config = train(**{"accumulate": 2, "loss": "focal", "gamma": 2.0, "alpha": 1.0} | changes.pop("train", {}))
     settings |= {"selection": CHOSEN} | changes
-    return fit(network, found, stream(20, seed=9), plan or [phase()], config, **settings)
+    return fit(network, found, stream(20, seed=9), plan or [phase()], config, **settings).rows
 
 
 @pytest.mark.parametrize("kind", ["style", "duplicate", "reconstruction"])

@@ -54,6 +54,8 @@ RERUNS = {
     "style.refresh": "train",
     "style.faithful": "fid train",
     "balance": "train",
+    "balance.rare": "split",
+    "balance.multipliers": "split",
     "augment": "train",
     "model": "train",
     "train": "train",

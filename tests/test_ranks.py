@@ -66,7 +66,7 @@ def test_all_choose_the_same_epoch_and_stop_at_the_same(one: dict[str, Any], man
     name = "run plain, chosen"
     for found in many:
         assert found[name]["history"] == many[0][name]["history"]
-        assert [row["learning_rate"] for row in found[name]["history"]] == [0.02, 5.0, 0.01]
+        assert [row["learning_rate"] for row in found[name]["history"][:-1]] == [0.02, 5.0, 0.01]
         torch.testing.assert_close(found[name]["history"], one[name]["history"], **CLOSE)
         torch.testing.assert_close(found[name]["state"], one[name]["state"], **CLOSE)
 

@@ -102,7 +102,7 @@ def run(found: Feed, resume: Resume, killed: int | None = None) -> tuple[nn.Modu
 
     plan = [Phase(2, lambda e: 0.05, open=1, batch_norm="frozen"), Phase(2, lambda e: 0.02)]
     settings: dict[str, Any] = {"purpose": "test", "resume": resume, "on_epoch": on_epoch}
-    history = fit(network, found, stream(20, seed=9), plan, train(), **settings)
+    history = fit(network, found, stream(20, seed=9), plan, train(), **settings).rows
     return network, states, history
 
 

@@ -22,7 +22,7 @@ from impasto.feed import Feed
 from impasto.finetuning import phases
 from impasto.models.registry import blocks
 from impasto.phase import Phase, base_phase, cosine_restarts
-from impasto.training import Row, fit
+from impasto.training import Row, Trained, fit
 from impasto.validation import measure
 from tiny import CPU, augment, feed, mix, model, stream, train
 
@@ -30,6 +30,10 @@ State = dict[str, Tensor]
 
 
 def run(network: nn.Module, found: Feed, plan: list[Phase], config: Train, **changes: Any) -> list[Row]:
+    return trained(network, found, plan, config, **changes).rows
+
+
+def trained(network: nn.Module, found: Feed, plan: list[Phase], config: Train, **changes: Any) -> Trained:
     settings = {"purpose": "test", "resume": Resume("test"), "on_epoch": lambda epoch, row: None} | changes
     return fit(network, found, stream(20, seed=9), plan, config, **settings)
 
@@ -199,19 +203,19 @@ def test_all_blocks_learn_from_scratch(root: Path) -> None:
 def test_the_result_is_the_mean_of_the_averaged_epochs(root: Path) -> None:
     config = train(epochs=4, averaging={"start": 0.5})
     network, after, resume = model(), [], Resume("averaged")
-    told: list[int] = []
+    told: dict[int, Row] = {}
 
     def on_epoch(epoch: int, row: Row) -> None:
-        told.append(epoch)
+        assert epoch not in told
+        told[epoch] = row
         after.append(snapshot(network))
 
-    history = run(network, feed(), [base_phase(config)], config, on_epoch=on_epoch, resume=resume)
-    state = resume.load()
-    assert state and told == [0, 1, 2, 3], "each epoch is told once"
+    rows, last = trained(network, feed(), [base_phase(config)], config, on_epoch=on_epoch, resume=resume)
+    assert list(told) == [0, 1, 2, 3, 4] and rows == list(told.values())[:4], "each epoch, then the averaged model"
     for name, parameter in network.named_parameters():
-        torch.testing.assert_close(parameter.data, (after[2][name] + state["model"][name]) / 2)
-    accuracy = measure(network, stream(20, seed=9), config, CPU)["accuracy"]
-    assert history[-1]["validation_accuracy"] == accuracy, "the last row is that of the averaged model"
+        torch.testing.assert_close(parameter.data, (after[2][name] + after[3][name]) / 2)
+    found = {f"validation_{name}": value for name, value in measure(network, stream(20, seed=9), config, CPU).items()}
+    assert told[4] == found and last == rows[-1] | found != rows[-1], "the numbers are those of the averaged model"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

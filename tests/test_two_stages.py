@@ -21,7 +21,7 @@ from impasto.models.registry import blocks
 from impasto.phase import Phase, base_phase
 from impasto.runtime import runtime
 from impasto.selection import Best, following
-from impasto.training import Row, fit
+from impasto.training import Row, Trained, fit
 from impasto.validation import measure
 from tiny import CPU, augment, feed, model, stream, train
 
@@ -38,7 +38,7 @@ def chosen(metric: str = "accuracy", patience: int = 0) -> Selection:
     return Chosen.model_validate({"metric": metric, "patience": patience})
 
 
-def run(plan: list[Phase], config: Train | None = None, **changes: Any) -> tuple[nn.Module, list[Row], list[State]]:
+def run(plan: list[Phase], config: Train | None = None, **changes: Any) -> tuple[nn.Module, Trained, list[State]]:
     """A run of an attention network; also its state before it and after every epoch."""
     network = model(**HEAD)
     states = [snapshot(network)]
@@ -47,8 +47,8 @@ def run(plan: list[Phase], config: Train | None = None, **changes: Any) -> tuple
         states.append(snapshot(network))
 
     settings = {"purpose": "test", "resume": Resume("test"), "on_epoch": on_epoch} | changes
-    history = fit(network, feed(), stream(20, seed=9), plan, config or train(), **settings)
-    return network, history, states
+    trained = fit(network, feed(), stream(20, seed=9), plan, config or train(), **settings)
+    return network, trained, states
 
 
 def moved(before: State, after: State) -> set[str]:
@@ -90,7 +90,7 @@ def unfreezing(metric: str = "none", patience: int = 0) -> Finetune:
 
 def test_each_stage_changes_the_blocks_that_it_opens_and_no_others(root: Path) -> None:
     config = unfreezing()
-    _, history, states = run(phases(config))
+    _, (history, _), states = run(phases(config))
     assert [row["learning_rate"] for row in history] == pytest.approx([0.04, 0.02, 0.02, 0.01, 0.01, 0.0075, 0.0025])
     begin = 0
     for stage in config.stages:
@@ -132,15 +132,15 @@ def test_which_epoch_follows(scores: list[float], patience: int, order: list[int
 def test_the_result_is_the_best_epochs_model(root: Path, metric: str) -> None:
     rates = [0.05, 0.05, 3.0, 3.0]  # the last two spoil it
     plan = [Phase(len(rates), rates.__getitem__)]
-    network, history, states = run(plan, train(clip=100.0), selection=chosen(metric))
-    values = [row[f"validation_{metric}"] * (-1 if metric == "loss" else 1) for row in history[:-1]]
+    network, (rows, last), states = run(plan, train(clip=100.0), selection=chosen(metric))
+    values = [row[f"validation_{metric}"] * (-1 if metric == "loss" else 1) for row in rows]
     best = values.index(max(values))
-    assert history[-1]["selected_epoch"] == best + 1 < len(rates)
+    assert last == rows[best] | {"selected_epoch": best + 1} and best + 1 < len(rates) == len(rows)
     assert not moved(states[best + 1], snapshot(network))
     balanced = metric == "balanced_accuracy"
     found = measure(network, stream(20, seed=9), train(), CPU, balanced=balanced)
-    assert {name: history[-1][f"validation_{name}"] for name in found} == found
-    assert ("validation_balanced_accuracy" in history[0]) == balanced
+    assert {name: last[f"validation_{name}"] for name in found} == found
+    assert ("validation_balanced_accuracy" in rows[0]) == balanced
 
 
 def test_a_run_that_only_spoils_the_model_gives_it_back(root: Path) -> None:
@@ -157,12 +157,14 @@ def test_a_run_that_only_spoils_the_model_gives_it_back(root: Path) -> None:
         on_epoch=lambda epoch, row: None,
         selection=chosen("loss"),
     )
-    assert again[-1]["selected_epoch"] == 0 and not moved(start, snapshot(network))
+    assert not moved(start, snapshot(network))
+    found = {f"validation_{name}": value for name, value in measure(network, stream(20, seed=9), train(), CPU).items()}
+    assert again.last == found | {"selected_epoch": 0} and len(again.rows) == 2, "no epoch's loss is that of this model"
 
 
 def test_without_stages_there_is_nothing_to_choose(root: Path) -> None:
-    network, history, states = run([], selection=chosen())
-    assert history == [] and not moved(states[0], snapshot(network))
+    network, trained, states = run([], selection=chosen())
+    assert trained == ([], {}) and not moved(states[0], snapshot(network))
 
 
 def spoil(loop: Loop) -> None:
@@ -263,7 +265,7 @@ def staged(resume: Resume, killed: int | None = None) -> Whole:
         Phase(3, lambda e: 5.0, open=2, batch_norm="frozen"),
         Phase(4, [0.03, 9.0, 9.0, 9.0].__getitem__),
     ]
-    history = fit(
+    trained = fit(
         network,
         feed(refresh=0.4, file=resume.folder / "paintings.npy", augmented=augment(flip=True, crop=2), seed=3),
         stream(20, seed=9),
@@ -274,23 +276,22 @@ def staged(resume: Resume, killed: int | None = None) -> Whole:
         on_epoch=on_epoch,
         selection=chosen("loss", patience=1),
     )
-    return history, snapshot(network)
+    return [*trained.rows, trained.last], snapshot(network)
 
 
 @pytest.mark.usefixtures("often")
 def test_patience_ends_stages_early(root: Path, whole: Callable[[Resume], Whole]) -> None:
-    history, _ = whole(Resume("whole"))
-    assert [row["learning_rate"] for row in history][:3] == [0.05, 0.05, 5.0]
-    assert len(history) < 9 and 5.0 not in [row["learning_rate"] for row in history][3:]
+    rates = [row["learning_rate"] for row in whole(Resume("whole"))[0][:-1]]
+    assert rates[:3] == [0.05, 0.05, 5.0] and len(rates) < 9 and 5.0 not in rates[3:]
 
 
 @pytest.mark.usefixtures("often")
-@pytest.mark.parametrize("killed", range(4))
+@pytest.mark.parametrize("killed", range(5))  # the last time when the best model has been told
 def test_killed_in_any_stage_it_ends_with_the_same_bits(
     root: Path, whole: Callable[[Resume], Whole], killed: int
 ) -> None:
     wanted, weights = whole(Resume("whole"))
-    assert len(wanted) == 4
+    assert len(wanted) == 4 + 1
     with pytest.raises(Killed):
         staged(Resume("test"), killed)
     history, found = staged(Resume("test"))

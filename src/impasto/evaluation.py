@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,14 +76,13 @@ def predict_all(
     groups, keep = _alike(models), kept or Kept()
 
     def made(part: _Part) -> Tensor:
-        (name, severity), rows = cells[part[0]], part[1]
-        who = f"{name}-{severity}-{rows.start}"
-        return keep(who, lambda: _asked(groups, list(models), sets.batch(cells[part[0]], rows), device, precision))
+        cell, rows = cells[part[0]], part[1]
+        who = f"{cell[0]}-{cell[1]}-{rows.start}"
+        return keep(who, lambda: _asked(groups, list(models), sets.batch(cell, rows), device, precision))
 
     n = labels.shape[1]
     parts = [(i, slice(at, min(at + batch, n))) for i in range(len(cells)) for at in range(0, n, batch)]
-    dealt = ranks.dealt(parts, made, lambda part: torch.empty(len(models), 2, part[1].stop - part[1].start))
-    for _, ((index, rows), answers) in zip(track(len(parts), "corruptions", "batch"), dealt, strict=True):
+    for (index, rows), answers in _dealt(parts, made, len(models)):
         for one, (label, probability) in zip(found.values(), answers.numpy(), strict=True):
             one.predicted[index, rows], one.confidence[index, rows] = label, probability
     return found
@@ -91,6 +90,13 @@ def predict_all(
 
 _Part = tuple[int, slice]
 """A batch: the number of its cell, and its rows."""
+
+
+def _dealt(parts: Sequence[_Part], made: Callable[[_Part], Tensor], models: int) -> Iterator[tuple[_Part, Tensor]]:
+    """The answers [models, 2, B] to every batch, each asked by one of the processes."""
+    dealt = ranks.dealt(parts, made, lambda part: torch.empty(models, 2, part[1].stop - part[1].start))
+    for _, found in zip(track(len(parts), "corruptions", "batch"), dealt, strict=True):
+        yield found
 
 
 def _asked(

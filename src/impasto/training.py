@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -27,6 +27,19 @@ from impasto.runtime import first
 from impasto.validation import Row as Row
 
 
+class Trained(NamedTuple):
+    """What a run of training says of itself.
+
+    Attributes:
+        rows: numbers of each epoch, of the model as it was then.
+        last: those of the model with which the run ends: the last epoch's, unless averaging or selection made it
+            another model; empty if there was no epoch.
+    """
+
+    rows: list[Row]
+    last: Row
+
+
 def fit(
     model: nn.Module,
     feed: Feed,
@@ -38,8 +51,8 @@ def fit(
     resume: Resume,
     on_epoch: Callable[[int, Row], None],
     selection: Selection | None = None,
-) -> list[Row]:
-    """Train ``model`` in place and return one row of numbers per epoch.
+) -> Trained:
+    """Train ``model`` in place.
 
     Args:
         model: float images in [0, 1] -> logits, on the feed's device.
@@ -50,10 +63,10 @@ def fit(
         train: optimiser, loss, parts of a batch, clipping, precision and compilation.
         purpose: what the run is for, e.g. ``"train, seed 0"``; shown, and a key of what dropout draws.
         resume: where the state is kept between epochs.
-        on_epoch: called with the number of the epoch and its row after each epoch; after the last one when averaging
-            or selection has changed its row.
+        on_epoch: called with the number of the epoch and its row after each epoch, and once more with the number of
+            epochs where averaging or selection gives another model than that of the last one.
         selection: by what the best model is chosen, with which every phase and the run end, and when a phase ends
-            early. The last row then has its numbers and, as ``selected_epoch``, how many epochs it has seen.
+            early. ``selected_epoch`` is then how many epochs the model has seen.
 
     Raises:
         ImpastoError: a loss is not finite.
@@ -62,15 +75,13 @@ def fit(
     for epoch in track(len(run.loop.schedule), purpose, "epoch", start=len(run.history)):
         if run.done:  # some phase has ended early
             break
-        row = run.advance()
-        if not (run.done and run.changes):
-            on_epoch(epoch, row)
+        on_epoch(epoch, run.advance())
         if first() and (resume.due() or run.done):
             resume.save(run.state())
             feed.paintings.settle()
-    if run.history and run.finish():
-        on_epoch(len(run.history) - 1, run.history[-1])
-    return run.history
+    if ended := run.finish():
+        on_epoch(len(run.history), ended)
+    return Trained(run.history, run.last | ended)
 
 
 class Run:
@@ -93,9 +104,10 @@ class Run:
         return self.loop.place(len(self.history)) == len(self.loop.schedule)
 
     @property
-    def changes(self) -> bool:
-        """Whether the result is another model than that of the last epoch: the averaged or the best one."""
-        return bool(self.loop.average.count or self.loop.best)
+    def last(self) -> Row:
+        """The row of the last epoch that the result has seen; empty if it has seen none."""
+        seen = self.loop.best.epoch if self.loop.best else len(self.history)
+        return self.history[seen - 1] if seen else {}
 
     def advance(self) -> Row:
         """One epoch of the schedule; its row, with what the validation images say of the model after it.
@@ -116,19 +128,19 @@ class Run:
         """Everything with which the run goes on elsewhere; the paintings' file goes with it, where there is one."""
         return self.loop.state(self.history)
 
-    def finish(self) -> bool:
-        """Let the averaged or the best model be the result and change the last row; whether there is one."""
+    def finish(self) -> Row:
+        """Let the averaged or the best model be the result, and say its own numbers; none if it is the last epoch's."""
         loop, last = self.loop, len(self.history) - 1
         if loop.average.count:
             loop.model.load_state_dict(loop.average.model.state_dict())
             with seeded(loop.feed, loop.purpose, "refresh", last):
                 refresh_batch_norm(loop.model, (images for images, _ in loop.feed.epoch(last)[1]))
             loop.frozen = None  # what it was computed with is no more
-            self.history[-1] |= _named(loop.measured())
-        elif loop.best:
+            return _named(loop.measured())
+        if loop.best and self.history:
             loop.best.put_into(loop.model)
-            self.history[-1] |= _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
-        return self.changes
+            return _named(loop.best.row) | {"selected_epoch": float(loop.best.epoch)}
+        return {}
 
 
 def _finite(row: Row, purpose: str, epoch: int) -> Row:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from impasto.amounts import per_class
 from impasto.commands.preset import apply
 from impasto.config.all import check
 from impasto.config.augment import Augment
@@ -25,6 +24,7 @@ from impasto.config.presets import Presets
 from impasto.config.style import Style
 from impasto.config.train import Train
 from impasto.copies import Bank, draw_copies
+from impasto.copies_per_class import copies_per_class
 from impasto.data.stream import Stream
 from impasto.feed import Feed
 from impasto.finetuning import phases
@@ -95,7 +95,7 @@ def test_the_classes_of_a_task_are_shown_so_often(sections: Any, words: str, tas
     found = sections(words)
     data, balance, counts = found[Dataset], found[Balance], STATUS if task == "status" else GENDER
     assert (data.name, data.task, data.split, data.size) == ("kaokore", task, "official", 256)
-    copies = per_class(counts, CLASSES[task], balance)
+    copies = copies_per_class(counts, CLASSES[task], balance)
     assert [n + more for n, more in zip(counts, copies, strict=True)] == shown
     assert (balance.copy_, balance.styles, found[Style].bank) == ("style", "class", "training")
     assert (found[Mix].lambda_, found[Mix].lambda_o, found[Mix].alpha_o) == (0.0, 0.0, (1.0, 1.0))
@@ -113,7 +113,7 @@ def pixels(rows: np.ndarray) -> Stream:
 def fed(found: Sections) -> Feed:
     """One batch of 8, of originals and of the copies that the parameters ask for."""
     own, balance = torch.from_numpy(LABELS), found[Balance]
-    wanted = per_class(np.bincount(LABELS).tolist(), CLASSES["status"], balance)
+    wanted = copies_per_class(np.bincount(LABELS).tolist(), CLASSES["status"], balance)
     copies = draw_copies(own, wanted, Bank(len(own), own), balance, found[Mix].alpha_o, 0)
     assert len(copies.content) == sum(wanted) > 0 and torch.equal(own[copies.content], own[copies.style])
     streams = pixels(np.concatenate([np.arange(8), copies.content.numpy()])), pixels(np.arange(8))

@@ -34,6 +34,16 @@ def test_answers_are_the_probabilities_of_the_network() -> None:
     assert found.label.tolist() == chance.argmax(1).tolist()
 
 
+def test_the_precision_is_that_which_is_asked_for() -> None:
+    pixels, labels = pictures(11)
+    made, shown = model().eval(), Images(pixels, labels, tuple("abcd"), "made")
+    found = answer(made, shown, CPU, "bf16")
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        chance = made(to_unit(torch.from_numpy(pixels))).double().softmax(1).numpy()
+    np.testing.assert_array_equal(found.confidence, chance.max(1))
+    assert (found.confidence != answer(made, shown, CPU, "fp32").confidence).any()
+
+
 class Sure(nn.Module):
     """Logits so far apart that every probability is 1, in double precision too."""
 

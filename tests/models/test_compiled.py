@@ -35,7 +35,7 @@ def test_without_a_compiler_it_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_p
 def run(config: Train) -> tuple[list[Row], torch.nn.Module]:
     network, found = model(), feed(n=48, augmented=augment(crop=2, mixup=0.5, feature_noise="siedel"))
     told = {"purpose": "test", "resume": Resume("compiled", config.compile), "on_epoch": lambda epoch, row: None}
-    return fit(network, found, stream(20, seed=9), [base_phase(config)], config, **told), network  # type: ignore[arg-type]
+    return fit(network, found, stream(20, seed=9), [base_phase(config)], config, **told).rows, network  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

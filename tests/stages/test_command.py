@@ -330,7 +330,8 @@ def test_a_resume_point_without_dvc_yaml(pipeline: Path) -> None:
 
 
 def test_every_stage_of_the_repository_has_its_parameters() -> None:
-    assert set(stage_parameters(ROOT / "params.yaml", "split")) == {"seed", "dataset.validation", "dataset.imbalance"}
+    own = {"seed", "dataset.validation", "dataset.imbalance", "balance.rare", "balance.multipliers"}
+    assert set(stage_parameters(ROOT / "params.yaml", "split")) == own
 
 
 @pytest.mark.parametrize(

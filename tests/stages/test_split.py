@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
 from impasto.data.images import Images, stratified
 from impasto.io import read_json, read_npy
@@ -60,6 +62,25 @@ def test_a_long_tail_is_cut_from_the_training_split_alone(params: Path) -> None:
     train, validation = run(images())
     assert validation.tolist() == held.tolist() and set(train.tolist()) < set(whole.tolist())
     assert sorted(np.bincount(train % 2)) == [4, 22] == sorted(read_json(Path("split/meta.json"))["train"].values())
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        (
+            {"balance__rare": ["bb"]},
+            "balance.rare names the class 'bb', which there is not [balance.rare]. Did you mean",
+        ),
+        ({"balance__multipliers": [{"class": "x", "copies": 2.0}]}, "balance.multipliers names the class 'x'"),
+    ],
+)
+def test_a_class_that_balance_misspells_is_refused_before_anything_is_fitted(
+    params: Path, capsys: pytest.CaptureFixture[str], own: dict[str, Any], told: str
+) -> None:
+    change(params, **own)
+    with pytest.raises(typer.Exit) as caught:
+        run(images())
+    assert caught.value.exit_code == 2 and told in capsys.readouterr().err and not Path("split").exists()
 
 
 def test_groups_stay_whole(params: Path) -> None:

@@ -70,7 +70,7 @@ def test_check_and_download_and_split(home: Path) -> None:
 
 
 def test_generate_and_select(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)  # discs and squares are soon told apart
+    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 70)  # discs and squares are soon told apart
     call("generate")
     pool = Images.load(Path("data/pool"))
     assert len(pool) == 160 and pool.counts() == {"disc": 80, "square": 80}
@@ -90,7 +90,7 @@ def test_an_npz_pool_is_held_against_the_classes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its labels are numbers: exchanged ones are refused, also where nothing is scored; coverage moves the index."""
-    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 100)
+    monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 70)
     (tmp_path / "src").symlink_to(home / "src")
     shutil.copytree(home / "data", tmp_path / "data")
     for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
@@ -149,8 +149,8 @@ def test_explain(home: Path) -> None:
     call("explain")
     test, found = Images.load(Path("data/raw/test")), read_record(Path("metrics/overlap.json"))
     model = load_model(Path("models/tuned/0"), torch.device("cpu"))[0]
-    with torch.inference_mode():
-        chance = model(to_unit(torch.from_numpy(np.array(test.pixels)))).softmax(1).numpy()
+    with torch.inference_mode(), autocast("auto", torch.device("cpu")):  # as in evaluate
+        chance = model(to_unit(torch.from_numpy(np.array(test.pixels)))).double().softmax(1).numpy()
     listed = read_csv(Path("data/explain/easy_hard.csv"))
     assert len({row["image"] for row in listed}) == len(listed) and {row["kind"] for row in listed} == {"easy", "hard"}
     for label, name in enumerate(test.classes):
@@ -159,6 +159,7 @@ def test_explain(home: Path) -> None:
         assert hard == sorted(own, key=lambda row: truth[row])[:3]
         for row in (row for row in listed if row["class"] == name):
             assert float(row["confidence"]) == pytest.approx(truth[int(row["image"])], rel=1e-4)
+            assert row["file"] == test.name(int(row["image"])) and row["file"].startswith(f"{name}/")
             assert row["answer"] == test.classes[chance[int(row["image"])].argmax()]
     rows = read_csv(Path("data/explain/overlap.csv"))
     assert len({row["image"] for row in rows}) == len(rows) == found["n"] == 20 and found["seed"] == 0
@@ -181,6 +182,9 @@ def test_evaluate_and_report(home: Path) -> None:
     assert scores["tuned"]["seeds"]["1"]["C"] == pytest.approx(np.mean(corrupted))
     predicted = read_npy(Path("data/predictions/tuned-1.npy"))
     test = Images.load(Path("data/raw/test"))
+    for row in read_csv(Path("data/explain/easy_hard.csv")):  # of the first seed, whose answers are these
+        answer = read_npy(Path("data/predictions/tuned-0.npy"))[0][int(row["image"])]
+        assert row["answer"] == test.classes[answer]
     assert (predicted[0] == test.labels).mean() == scores["tuned"]["seeds"]["1"]["clean"]
     for who in ("base-0", "base-1", "tuned-0", "tuned-1"):
         model = load_model(Path("models") / who.replace("-", "/"), torch.device("cpu"))[0]

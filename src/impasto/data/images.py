@@ -26,6 +26,7 @@ class Images:
         notes: more facts for ``meta.json``, such as a licence.
         validation: int64 [V], the rows that the dataset itself holds out; None where it says nothing of it.
         groups: int64 [N], what must not be divided, such as the pages of one book; None where rows are independent.
+        names: str [N], the files that they were read from, in their folder; None where each has none of its own.
     """
 
     pixels: np.ndarray
@@ -35,6 +36,7 @@ class Images:
     notes: Mapping[str, Any] = field(default_factory=dict)
     validation: np.ndarray | None = None
     groups: np.ndarray | None = None
+    names: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         shape, n = self.pixels.shape, len(self.labels)
@@ -56,11 +58,12 @@ class Images:
     def describe(self, folder: Path) -> None:
         """Write ``labels.npy`` and ``meta.json`` beside an ``images.npy`` that is there already."""
         write_npy(folder / "labels.npy", self.labels)
-        for name, rows in (("validation", self.validation), ("groups", self.groups)):
-            if rows is None:  # another dataset may have left some there
+        for name in _OPTIONAL:
+            column = getattr(self, name)
+            if column is None:  # another dataset may have left one there
                 (folder / f"{name}.npy").unlink(missing_ok=True)
             else:
-                write_npy(folder / f"{name}.npy", rows)
+                write_npy(folder / f"{name}.npy", column)
         meta = {"classes": list(self.classes), "counts": self.counts(), "n": len(self), "source": self.source}
         content = digest(folder / "images.npy", folder / "labels.npy")
         write_json(folder / "meta.json", {**self.notes, **meta, "digest": content})
@@ -75,16 +78,22 @@ class Images:
         meta = read_json(folder / "meta.json")
         pixels, labels = read_npy(folder / "images.npy"), np.array(read_npy(folder / "labels.npy"))
         notes = {key: value for key, value in meta.items() if key not in _OWN}
-        validation, groups = (_optional(folder / f"{name}.npy") for name in ("validation", "groups"))
-        return cls(pixels, labels, tuple(meta["classes"]), meta["source"], notes, validation, groups)
+        columns = {name: _optional(folder / f"{name}.npy") for name in _OPTIONAL}
+        return cls(pixels, labels, tuple(meta["classes"]), meta["source"], notes, **columns)
 
     def take(self, rows: np.ndarray) -> Images:
         """The images at ``rows`` (int64 [M]), copied into memory; what the dataset holds out is forgotten."""
-        groups = None if self.groups is None else self.groups[rows]
-        return Images(self.pixels[rows], self.labels[rows], self.classes, self.source, self.notes, None, groups)
+        groups, names = (None if column is None else column[rows] for column in (self.groups, self.names))
+        pixels, labels = self.pixels[rows], self.labels[rows]
+        return Images(pixels, labels, self.classes, self.source, self.notes, None, groups, names)
+
+    def name(self, row: int) -> str:
+        """The file of an image; empty where it has none of its own."""
+        return "" if self.names is None else str(self.names[row])
 
 
 _OWN = frozenset({"classes", "counts", "n", "source", "digest"})  # in meta.json; all else are notes
+_OPTIONAL = ("validation", "groups", "names")
 
 
 def _optional(file: Path) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from scipy.special import expit
 from torch import nn
 
 from impasto.data.images import Images, batches, to_unit
+from impasto.precision import autocast
 
 KINDS = ("easy", "hard")
 
@@ -51,12 +52,18 @@ class Ranked(NamedTuple):
     row: int
 
 
-def answer(model: nn.Module, images: Images, device: torch.device, batch: int = 500) -> Answers:
-    """Ask a classifier, float images in [0, 1] -> logits, in evaluation mode."""
+def answer(
+    model: nn.Module, images: Images, device: torch.device, precision: str = "fp32", batch: int = 1000
+) -> Answers:
+    """Ask a classifier, float images in [0, 1] -> logits, in evaluation mode.
+
+    Precision and batch of the stage evaluate give its answers.
+    """
     parts = []
     with torch.inference_mode():
         for rows, pixels in batches(images.pixels, batch, device):
-            logits = model(to_unit(pixels)).double()
+            with autocast(precision, device):
+                logits = model(to_unit(pixels)).double()
             confidence, label = logits.softmax(1).max(1)
             truth = torch.from_numpy(images.labels[rows]).to(device)[:, None]
             odds = logits.gather(1, truth)[:, 0] - logits.scatter(1, truth, -torch.inf).logsumexp(1)

@@ -13,17 +13,17 @@ from impasto.explain.maps import Maps
 from impasto.explain.overlap import MEASURES, Compared, summary
 from impasto.explain.twins import Twins
 
-RANKED = ("class", "kind", "rank", "image", "confidence", "answer", "answer_confidence")
+RANKED = ("class", "kind", "rank", "image", "file", "confidence", "answer", "answer_confidence")
 NULLS = tuple(f"{measure}_null" for measure in MEASURES)
-COMPARED = ("image", "class", "style", "alpha", "map", *MEASURES, *NULLS)
+COMPARED = ("image", "file", "class", "style", "alpha", "map", *MEASURES, *NULLS)
 
 
-def ranked_table(listed: Iterable[Ranked], answers: Answers, classes: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """A row for each easy or hard image: ``image`` is its place in the test split, from 0 on."""
+def ranked_table(listed: Iterable[Ranked], answers: Answers, test: Images) -> Iterator[dict[str, Any]]:
+    """A row for each easy or hard image: ``image`` is its place in the test split, from 0 on, ``file`` its name."""
     for one in listed:
-        row = one.row
+        row, classes = one.row, test.classes
         values = (
-            classes[one.label], one.kind, one.rank, row, _number(answers.truth[row]),
+            classes[one.label], one.kind, one.rank, row, test.name(row), _number(answers.truth[row]),
             classes[answers.label[row]], _number(answers.confidence[row]),
         )  # fmt: skip
         yield dict(zip(RANKED, values, strict=True))
@@ -33,7 +33,8 @@ def compared_table(twins: Twins, test: Images, compared: Compared) -> Iterator[d
     """A row for each image and map; what cannot be compared is empty."""
     for name, measures in compared.items():
         for i, row in enumerate(twins.rows.tolist()):
-            first = (row, test.classes[test.labels[row]], int(twins.styles[i]), _number(float(twins.alpha[i])), name)
+            true, alpha = test.classes[test.labels[row]], _number(float(twins.alpha[i]))
+            first = (row, test.name(row), true, int(twins.styles[i]), alpha, name)
             values = (_number(measures[measure][i]) for measure in (*MEASURES, *NULLS))
             yield dict(zip(COMPARED, (*first, *values), strict=True))
 

@@ -1,4 +1,4 @@
-"""Test images and their stylised twins: the same images, painted as training paints originals."""
+"""Test images and their stylised twins: the same images, painted as lambda_o paints originals, in any style."""
 
 from __future__ import annotations
 

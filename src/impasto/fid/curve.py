@@ -14,7 +14,7 @@ takes the distances of some points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,17 +96,8 @@ def measure_curve(
     require_enough(n, extractor, "synthetic images")
     require_enough(reference.count, extractor, "reference images")
 
-    def both(rows: slice) -> Tensor:
-        plain = as_tensor(images[rows])
-        stylised = stylise(plain, torch.arange(rows.start, rows.stop))
-        return torch.stack([features(extractor, plain), features(extractor, stylised)])
-
-    def made(rows: slice) -> Tensor:
-        return keep(f"curve-{rows.start}", lambda: both(rows)).to(extractor.device)
-
-    buckets, parts = Buckets(u, points), [slice(at, min(at + batch, n)) for at in range(0, n, batch)]
-    dealt = ranks.dealt(parts, made, lambda rows: blank(extractor, 2, rows.stop - rows.start))
-    for _, (rows, (plain, stylised)) in zip(track(len(parts), "frechet curve", "batch"), dealt, strict=True):
+    buckets = Buckets(u, points)
+    for rows, (plain, stylised) in _both(extractor, images, stylise, batch, keep):
         buckets.add(torch.arange(rows.start, rows.stop), plain, stylised)
     return FrechetCurve(
         extractor=extractor.name,
@@ -118,6 +109,26 @@ def measure_curve(
         points=tuple(points),
         values=tuple(distances(buckets.moments(), reference, keep)),
     )
+
+
+def _both(
+    extractor: Extractor, images: Images, stylise: Stylise, batch: int, keep: Kept
+) -> Iterator[tuple[slice, Tensor]]:
+    """Features [2, B, D] of each batch, of the images as they are and stylised; processes deal the batches out."""
+
+    def both(rows: slice) -> Tensor:
+        plain = as_tensor(images[rows])
+        stylised = stylise(plain, torch.arange(rows.start, rows.stop))
+        return torch.stack([features(extractor, plain), features(extractor, stylised)])
+
+    def made(rows: slice) -> Tensor:
+        return keep(f"curve-{rows.start}", lambda: both(rows)).to(extractor.device)
+
+    n = len(images)
+    parts = [slice(at, min(at + batch, n)) for at in range(0, n, batch)]
+    dealt = ranks.dealt(parts, made, lambda rows: blank(extractor, 2, rows.stop - rows.start))
+    for _, found in zip(track(len(parts), "frechet curve", "batch"), dealt, strict=True):
+        yield found
 
 
 def frechet_curve(

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from impasto.amounts import per_class
 from impasto.checkpoint import Resume
 from impasto.config.augment import Augment
 from impasto.config.balance import Balance
@@ -20,6 +19,7 @@ from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
 from impasto.config.train import Train
 from impasto.copies import Bank, Copies, Redraw, draw_copies
+from impasto.copies_per_class import copies_per_class
 from impasto.data.images import Images
 from impasto.data.stream import Stream
 from impasto.features import Features
@@ -30,7 +30,7 @@ from impasto.precision import resolve
 from impasto.runtime import device, first
 from impasto.stages.command import Stage
 from impasto.style.stylize import Precision, load_painter
-from impasto.training import Row
+from impasto.training import Row, Trained
 
 #: Columns of a training curve.
 COLUMNS = (
@@ -58,6 +58,7 @@ class Inputs:
         style = this.load(Style)
         bank = read_json(this.inputs["style"] / "meta.json")
         self._styles, self._training = bank["styles"], bool(bank.get("training"))
+        self._names = images.names
         self._train, self._labels = rows["train"], images.labels[rows["train"]]
         self._features = Features()
         self._draw = self._drawing()
@@ -72,7 +73,7 @@ class Inputs:
         self._painter = load_painter(this.inputs["style"], style, device(), precision)
 
     def write_copies(self, file: Path, drawn: Sequence[Copies] = ()) -> None:
-        """Write the pairs as a table, unless there are none: numbers of images are those of ``data/raw/train``.
+        """Write the pairs as a table, unless there are none: images are numbered as in ``data/raw/train``.
 
         Args:
             file: where to.
@@ -91,8 +92,9 @@ class Inputs:
         columns = {name: getattr(copies, name).numpy() for name in Copies._fields[2:]}
         content, style = columns["content"], columns["style"]
         numbers = self._train[style] if self._training and copies.kind == "style" else style
-        names = np.array(self.classes)[self._labels[content]]
-        return {"class": names, **columns, "content": self._train[content], "style": numbers}
+        names, rows = np.array(self.classes)[self._labels[content]], self._train[content]
+        files = np.full(len(rows), "") if self._names is None else self._names[rows]
+        return {"class": names, **columns, "content": rows, "style": numbers, "file": files}
 
     def _drawing(self) -> Callable[..., Copies]:
         """How copies are drawn, and drawn anew (see :func:`impasto.copies.draw_copies`)."""
@@ -100,7 +102,7 @@ class Inputs:
         counts = np.bincount(self._labels, minlength=len(self.classes)).tolist()
         bank = Bank(self._styles, labels if self._training else None)
         alpha, seed = self._this.load(Mix).alpha_o, self._this.load(Seed).seed
-        return partial(draw_copies, labels, per_class(counts, self.classes, balance), bank, balance, alpha, seed)
+        return partial(draw_copies, labels, copies_per_class(counts, self.classes, balance), bank, balance, alpha, seed)
 
     def under(self, this: Stage) -> Inputs:
         """The same images under other parameters, which differ in none that decides images, styles or copies."""
@@ -134,20 +136,20 @@ class Inputs:
         )
 
 
-def every_seed(this: Stage, one: Callable[[int, Resume], list[Row]], metrics: Path, curve: Path) -> None:
-    """Run ``one`` for each seed and write the last rows as metrics and all rows as a curve.
+def every_seed(this: Stage, one: Callable[[int, Resume], Trained], metrics: Path, curve: Path) -> None:
+    """Run ``one`` for each seed and write the numbers of the models as metrics and those of all epochs as a curve.
 
     A finished seed keeps its resume point until all are done: a run killed in the second seed does not
     train the first one again.
     """
     resumes = {seed: this.resume(f"seed-{seed}", divided=True) for seed in this.load(Seeds).seeds}
-    histories = {seed: one(seed, resume) for seed, resume in resumes.items()}
+    runs = {seed: one(seed, resume) for seed, resume in resumes.items()}
     if not first():
         return
-    rows = [{"seed": s, "epoch": e} | row for s, history in histories.items() for e, row in enumerate(history)]
+    rows = [{"seed": s, "epoch": e} | row for s, run in runs.items() for e, row in enumerate(run.rows)]
     columns = [*COLUMNS, *(name for name in CHOSEN if all(name in row for row in rows) and rows)]
     write_csv(curve, columns, ({name: row[name] for name in columns} for row in rows))
-    write_record(metrics, {"seeds": {str(seed): history[-1] if history else {} for seed, history in histories.items()}})
+    write_record(metrics, {"seeds": {str(seed): run.last for seed, run in runs.items()}})
     for resume in resumes.values():
         resume.finish()
 

@@ -9,6 +9,7 @@ from impasto.config.explain import Explain
 from impasto.config.mix import Mix
 from impasto.config.seed import Seed, Seeds
 from impasto.config.style import Style
+from impasto.config.train import Train
 from impasto.data.images import Images
 from impasto.explain.confidence import Answers, answer, ranked, worst
 from impasto.explain.maps import look
@@ -42,9 +43,9 @@ def explain(
     with stage("explain", params, timing, images=images, style=style, tuned=tuned) as this:
         config, test, seed = this.load(Explain), Images.load(images), min(this.load(Seeds).seeds)
         model = load_model(tuned / str(seed), device())[0]
-        answers = answer(model, test, device())
+        answers = answer(model, test, device(), this.load(Train).precision)
         listed = ranked(answers, test.labels, config.ranked)
-        write_csv(out / "easy_hard.csv", RANKED, ranked_table(listed, answers, test.classes))
+        write_csv(out / "easy_hard.csv", RANKED, ranked_table(listed, answers, test))
         most = min(config.ranked, EACH)
         shown = ranked_rows(listed, answers, test, worst(answers, test.labels, CLASSES), most)
         write(easy_hard, ranked_sheet(shown, most))
@@ -55,7 +56,7 @@ def explain(
         write_csv(out / "overlap.csv", COMPARED, compared_table(twins, test, compared))
         facts = {"n": len(twins.rows), "share": config.share, "seed": seed, "alpha": list(this.load(Mix).alpha_o)}
         write_record(overlap, record(found[0], compared, **facts))
-        both = Answers(*(column[twins.rows] for column in answers)), _painted(model, twins, test)
+        both = Answers(*(column[twins.rows] for column in answers)), _painted(this, model, twins, test)
         write(maps, maps_sheet(looked_rows(twins, test, both, found, compared, config.shown)))
         _log(this, compared)
         for path in (out / "easy_hard.csv", out / "overlap.csv", maps, easy_hard):
@@ -69,9 +70,9 @@ def _twins(this: Stage, test: Images) -> Twins:
     return draw_twins(test, count, painter, styles, alpha, this.load(Seed).seed, device())
 
 
-def _painted(model: nn.Module, twins: Twins, test: Images) -> Answers:
+def _painted(this: Stage, model: nn.Module, twins: Twins, test: Images) -> Answers:
     painted = Images(twins.painted.cpu().numpy(), test.labels[twins.rows], test.classes, "stylised twins")
-    return answer(model, painted, device())
+    return answer(model, painted, device(), this.load(Train).precision)
 
 
 def _log(this: Stage, compared: Compared) -> None:

@@ -13,7 +13,7 @@ from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.stages.together import together
-from impasto.training import Row, fit
+from impasto.training import Trained, fit
 
 
 @command
@@ -31,16 +31,16 @@ def finetune(
     timing: Out,
     params: Params = PARAMS,
 ) -> None:
-    """Write one fine-tuned model per seed, its last numbers and its training curve."""
+    """Write one fine-tuned model per seed, its numbers and its training curve."""
     given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style, "base": base}
     with stage("finetune", params, timing, **given) as this:
         inputs, unfreezing, settings = Inputs(this), this.load(Finetune), this.load(Train)
         mix = this.load(Mix).last()  # a schedule counts the epochs of training; this goes on with what it ended with
 
-        def one(seed: int, resume: Resume) -> list[Row]:
+        def one(seed: int, resume: Resume) -> Trained:
             model, config, classes = load_model(base / str(seed), device())
             feed = inputs.feed(key(seed, "finetune"), resume.folder, mix, unfreezing.copies)
-            history = fit(
+            found = fit(
                 model,
                 feed,
                 inputs.validation,
@@ -55,7 +55,7 @@ def finetune(
                 save_model(out / str(seed), model, config, classes, seed=seed)
                 if feed.drawn:
                     inputs.write_copies(out / str(seed) / "copies.csv", feed.drawn)
-            return history
+            return found
 
         every_seed(this, one, metrics, curve)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from impasto.config.balance import Balance
 from impasto.config.dataset import Dataset
 from impasto.config.seed import Seed
+from impasto.copies_per_class import require_classes
 from impasto.data.grouped import grouped
 from impasto.data.images import Images, stratified
 from impasto.data.long_tail import long_tail
@@ -20,9 +22,11 @@ def split(images: In, out: Out, timing: Out, params: Params = PARAMS) -> None:
 
     The dataset's own validation split is taken where it has one; else a seed divides, stratified by class, and by
     groups where the dataset names what must stay together. A long tail is cut from the training split alone.
+    A class that ``balance`` names and that there is none of is told here, not after minutes of other stages.
     """
     with stage("split", params, timing, images=images) as this:
         originals, config, seed = Images.load(images), this.load(Dataset), this.load(Seed).seed
+        require_classes(originals.classes, this.load(Balance))
         train, validation = _divide(originals, config.validation, numpy_generator(seed, "split"))
         if config.imbalance > 1:
             train = train[long_tail(originals.labels[train], config.imbalance, seed)]

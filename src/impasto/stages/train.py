@@ -17,7 +17,7 @@ from impasto.runtime import device, first
 from impasto.stages.classifier import Inputs, every_seed, logger
 from impasto.stages.command import PARAMS, In, Out, Params, command, run, stage
 from impasto.stages.together import together
-from impasto.training import Row, fit
+from impasto.training import Trained, fit
 
 
 @command
@@ -34,18 +34,18 @@ def train(
     timing: Out,
     params: Params = PARAMS,
 ) -> None:
-    """Write one model per seed, its last numbers and its training curve."""
+    """Write one model per seed, its numbers and its training curve."""
     given = {"images": images, "split": split, "pool": pool, "synthetic": synthetic, "style": style}
     with stage("train", params, timing, **given) as this:
         inputs, config, settings = Inputs(this), this.load(Model), this.load(Train)
 
         pretrained = _pretrained(config)
 
-        def one(seed: int, resume: Resume) -> list[Row]:
+        def one(seed: int, resume: Resume) -> Trained:
             model = build(config, len(inputs.classes), **inputs.statistics, seed=seed).to(device())
             feed, phases = inputs.feed(seed, resume.folder, this.load(Mix)), [base_phase(settings)]
             validation, log = inputs.validation, logger(this, seed)
-            history = fit(
+            found = fit(
                 model,
                 feed,
                 validation,
@@ -58,7 +58,7 @@ def train(
             )
             if first():
                 save_model(out / str(seed), model, config, inputs.classes, seed=seed, **pretrained)
-            return history
+            return found
 
         if first():
             inputs.write_copies(out / "copies.csv")

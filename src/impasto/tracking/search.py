@@ -42,15 +42,8 @@ def search_run(key: str, experiment: str, params: Mapping[str, Any], inputs: Map
         inputs: what its trials read, by name; logged as digests.
     """
     run = SearchRun(_begin(key, experiment, params, inputs))
-    status = "FAILED"
-    try:
+    with store.ending(run._end):
         yield run
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        run._end(status)
 
 
 class SearchRun:

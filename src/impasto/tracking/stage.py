@@ -55,15 +55,8 @@ def stage_run(
         inputs: what the stage reads, by name; logged as digests.
     """
     run = StageRun(_begin(stage, params, experiment, inputs or {}))
-    status = "FAILED"
-    try:
+    with store.ending(run._end):
         yield run
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
-        raise
-    finally:
-        run._end(status)
 
 
 class StageRun:

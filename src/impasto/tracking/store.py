@@ -11,7 +11,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -175,6 +175,20 @@ def tolerated(subject: str, consequence: str) -> Iterator[None]:
         yield
     except _failures() as error:
         warn_once(subject, f"{subject} failed ({_first_line(error)}); {consequence}")
+
+
+@contextmanager
+def ending(end: Callable[[str], None]) -> Iterator[None]:
+    """Tell ``end`` how what is tracked has ended: FINISHED, KILLED when it is interrupted, or FAILED."""
+    status = "FAILED"
+    try:
+        yield
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
+        raise
+    finally:
+        end(status)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,29 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "b" / "bad.png").write_bytes(content)
     with pytest.raises(ImpastoError, match=r"bad\.png cannot be read as an image: .*Replace or remove the file"):
         read_tree(tmp_path, SIZE)
+
+
+def test_all_broken_files_are_told_at_once(tmp_path: Path) -> None:
+    classes(tmp_path)
+    for number in range(12):
+        (tmp_path / "b" / f"bad{number:02}.png").write_bytes(b"no image")
+    with pytest.raises(ImpastoError, match=r"^12 files cannot be read as images: ") as caught:
+        read_tree(tmp_path, SIZE)
+    told = caught.value.what
+    assert [f"bad{number:02}.png cannot be read" in told for number in range(12)] == [True] * 10 + [False] * 2
+    assert told.endswith("; ...") and "Replace or remove the files" in str(caught.value)
+
+
+def test_the_files_of_images_are_known_wherever_they_go(tmp_path: Path) -> None:
+    for name in ("one/b.png", "one/deep/a.png", "two/c.png"):
+        put(tmp_path / "in" / name)
+    found = read_tree(tmp_path / "in", SIZE)
+    assert [found.name(row) for row in range(3)] == ["one/b.png", "one/deep/a.png", "two/c.png"]
+    found.take(np.array([2, 0])).save(tmp_path / "out")
+    kept = Images.load(tmp_path / "out")
+    assert [kept.name(row) for row in range(2)] == ["two/c.png", "one/b.png"]
+    replace(kept, names=None).save(tmp_path / "out")
+    assert Images.load(tmp_path / "out").names is None and kept.name(1) and not Images.load(tmp_path / "out").name(1)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -17,6 +17,7 @@ from impasto.rng import numpy_generator
 from impasto.workspace import main_root
 
 _CHUNK = 256
+_TOLD = 10  # files that an error names
 
 
 def folder(dataset: Dataset) -> tuple[Images, Images]:
@@ -67,24 +68,48 @@ def read_tree(root: Path, size: int) -> Images:
                 remedy=f"Add images ({', '.join(sorted(SUFFIXES))}) or remove the folder.",
             )
     labels = np.repeat(np.arange(len(classes)), [len(files[name]) for name in classes])
-    pixels = read_images([file for name in classes for file in files[name]], size)
-    return Images(pixels, labels, tuple(classes), f"image folder {root.name}")
+    every = [file for name in classes for file in files[name]]
+    names = np.array([file.relative_to(root).as_posix() for file in every])
+    return Images(read_images(every, size), labels, tuple(classes), f"image folder {root.name}", names=names)
 
 
 def read_images(files: list[Path], size: int) -> np.ndarray:
     """Decode files into uint8 [N, 3, size, size], in parallel threads.
 
     Raises:
-        ImpastoError: names the first file that is no readable image.
+        ImpastoError: names the files that are no readable images, up to :data:`_TOLD` of them.
     """
+    broken: list[ImpastoError] = []
     pixels = np.empty((len(files), 3, size, size), np.uint8)
     chunks = [range(i, min(i + _CHUNK, len(files))) for i in range(0, len(files), _CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for index in track(len(chunks), "read images", f"x{_CHUNK} images"):
             rows = chunks[index]
-            for row, image in zip(rows, pool.map(lambda row: read_image(files[row], size), rows), strict=True):
-                pixels[row] = image
+            for row, image in zip(rows, pool.map(lambda row: _read(files[row], size), rows), strict=True):
+                if isinstance(image, ImpastoError):
+                    broken.append(image)
+                else:
+                    pixels[row] = image
+    if broken:
+        raise _unreadable(broken)
     return pixels
+
+
+def _read(file: Path, size: int) -> np.ndarray | ImpastoError:
+    try:
+        return read_image(file, size)
+    except ImpastoError as error:
+        return error
+
+
+def _unreadable(broken: list[ImpastoError]) -> ImpastoError:
+    """All that are broken in one error: else they would be found one a run."""
+    told = "; ".join(error.what for error in broken[:_TOLD])
+    if len(broken) == 1:
+        return broken[0]
+    more = "; ..." if len(broken) > _TOLD else ""
+    what = f"{len(broken):,} files cannot be read as images: {told}{more}"
+    return ImpastoError(what, where=broken[0].where, remedy="Replace or remove the files.")
 
 
 def _same_classes(train: Images, test: Images, root: Path) -> None:

@@ -177,7 +177,8 @@ def _load(shelf: _Shelf, dataset: Dataset, rows: np.ndarray) -> Images:
     task, chosen = str(dataset.task), [shelf.rows[row] for row in rows]
     pixels = read_images([shelf.place / IMAGES / row.name for row in chosen], dataset.size)
     labels = np.array([row.label(task) for row in chosen], np.int64)
-    return Images(pixels, labels, CLASSES[task], _source(shelf, dataset), _notes(shelf, dataset))
+    names = np.array([row.name for row in chosen])
+    return Images(pixels, labels, CLASSES[task], _source(shelf, dataset), _notes(shelf, dataset), names=names)
 
 
 def _source(shelf: _Shelf, dataset: Dataset) -> str:

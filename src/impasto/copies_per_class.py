@@ -8,7 +8,7 @@ from impasto.config.balance import Balance
 from impasto.errors import ImpastoError, closest
 
 
-def per_class(counts: Sequence[int], classes: Sequence[str], balance: Balance) -> list[int]:
+def copies_per_class(counts: Sequence[int], classes: Sequence[str], balance: Balance) -> list[int]:
     """How many copies each class gets.
 
     Args:
@@ -19,17 +19,26 @@ def per_class(counts: Sequence[int], classes: Sequence[str], balance: Balance) -
     Raises:
         ImpastoError: a class that the parameters name does not exist.
     """
+    require_classes(classes, balance)
     named = {one.name: one.copies for one in balance.multipliers}
-    _known("balance.multipliers", named, classes)
     rare = _rare(counts, classes, balance.rare)
     amounts = [named.get(name, balance.p2 if name in rare else balance.p1) for name in classes]
     most = max(counts)
     return [most - n if amount == "fill" else round(amount * n) for n, amount in zip(counts, amounts, strict=True)]
 
 
+def require_classes(classes: Sequence[str], balance: Balance) -> None:
+    """See that every class exists that ``rare`` and ``multipliers`` name.
+
+    Raises:
+        ImpastoError: one does not.
+    """
+    _known("balance.multipliers", [one.name for one in balance.multipliers], classes)
+    _known("balance.rare", balance.rare if isinstance(balance.rare, list) else [], classes)
+
+
 def _rare(counts: Sequence[int], classes: Sequence[str], rare: float | list[str]) -> list[str]:
     if isinstance(rare, list):
-        _known("balance.rare", rare, classes)
         return rare
     mean = sum(counts) / len(counts)
     return [name for name, n in zip(classes, counts, strict=True) if n < rare * mean]
