@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.stats import chi2_contingency
 from test_segments import whole
 
 from impasto.config.tune import Search
@@ -44,6 +48,50 @@ def test_the_worst_take_over_the_best(n: int, quantile: float, count: int) -> No
     moves = compare(search(trials=n, quantile=quantile), scores, held, seed=3, epoch=5)
     ranked = sorted(range(n), key=lambda member: scores[member])
     assert [move.member for move in moves] == ranked[:count] and {m.donor for m in moves} <= set(ranked[-count:])
+
+
+class _Trial:
+    """A trial as Ray's rule sees it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def is_finished(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.25, 0.4, 0.5])
+@pytest.mark.parametrize("n", [2, 5, 8, 32])
+def test_who_takes_over_whom_is_as_with_ray(n: int, quantile: float) -> None:
+    """Equal scores included; donors are drawn, so theirs are the members whom ours are drawn from."""
+    pbt = pytest.importorskip("ray.tune.schedulers.pbt", reason="the extra `tune` is not installed")
+    theirs = pbt.PopulationBasedTraining(quantile_fraction=quantile, hyperparam_mutations={"lambda": VALUES})
+    draws = np.random.default_rng(n)
+    held = [dict.fromkeys(LEAVES, 0.5) for _ in range(n)]
+    for epoch in range(20):
+        scores = [float(score) for score in draws.integers(0, 6, n) / 5]
+        trials = [_Trial(member) for member in range(n)]
+        theirs._trial_state = {trial: SimpleNamespace(last_score=scores[trial.number]) for trial in trials}
+        worst, best = ([trial.number for trial in some] for some in theirs._quantiles())
+        moves = compare(search(trials=n, quantile=quantile), scores, held, seed=0, epoch=epoch)
+        assert [move.member for move in moves] == worst and {move.donor for move in moves} <= set(best)
+
+
+@pytest.mark.parametrize("resample", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_shares_move_as_with_ray(value: float, resample: float) -> None:
+    """Both draw: 4,000 moves of each have one law, which a test of homogeneity does not refute at 1 in 10,000."""
+    pbt = pytest.importorskip("ray.tune.schedulers.pbt", reason="the extra `tune` is not installed")
+    values, config = [0.0, 0.25, 0.5, 0.75, 1.0], {"lambda": value}
+    space = [{"parameter": "lambda", "values": values}]
+    random.seed(1)
+    theirs = Counter(pbt._explore(config, {"lambda": values}, resample, (), None)[0]["lambda"] for _ in range(4000))
+    one = search(space=space, resample=resample)
+    moves = [move for epoch in range(2000) for move in compare(one, range(8), [config] * 8, seed=0, epoch=epoch)]
+    ours = Counter(move.shares["lambda"] for move in moves)
+    assert set(ours) == set(theirs) and len(moves) == 4000
+    counts = [[found[share] for share in sorted(ours)] for found in (ours, theirs)]
+    assert len(ours) == 1 or chi2_contingency(counts).pvalue > 1e-4
 
 
 def test_shares_move_to_neighbours_and_stay_inside() -> None:
