@@ -5,7 +5,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY = true
 STAMP := $(VENV)/.installed
 PORT ?= 5000
-REMOTE ?= ../$(notdir $(CURDIR))-dvc
+REMOTE ?= ../$(shell basename "$(CURDIR)")-dvc
 
 EXTRAS ?= tune s3 servers
 

@@ -112,7 +112,8 @@ def test_an_unknown_corruption_is_named() -> None:
         predict({"one": network().eval()}, corruptions=["gaussian_noize"])
 
 
-@pytest.mark.parametrize("corrupted", ["generated", pytest.param("official", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("corrupted", ["generated", "official"])
 def test_memory_does_not_grow_with_the_set(tmp_path: Path, corrupted: str) -> None:
     program = """
 import resource, sys

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from ruamel.yaml import YAML
+import yaml
 from torch import Tensor, nn
 
 from impasto.config.augment import Augment
+from impasto.config.base import read_yaml
 from impasto.config.evaluate import Evaluate
 from impasto.config.mix import Mix
 from impasto.config.model import Model
@@ -95,9 +96,8 @@ def pictures(n: int, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.nd
 
 
 def change(params: Path, **leaves: Any) -> None:
-    """Set leaves of a parameter file; ``__`` stands for the dot in ``train.epochs``."""
-    yaml = YAML()
-    tree = yaml.load(params)
+    """Set leaves of a parameter file, whose comments go; ``__`` stands for the dot in ``train.epochs``."""
+    tree = read_yaml(params)
     for leaf, value in leaves.items():
         *sections, name = leaf.split("__")
         inner = tree
@@ -105,7 +105,7 @@ def change(params: Path, **leaves: Any) -> None:
             inner = inner[section]
         assert name in inner, leaf
         inner[name] = value
-    yaml.dump(tree, params)
+    params.write_text(yaml.dump(tree, Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def stream(n: int, classes: int = 4, seed: int = 0) -> Stream:

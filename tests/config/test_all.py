@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ruamel.yaml import YAML
 
-from impasto.config.all import SECTIONS, check
+from impasto.config.all import SECTIONS, check, check_tree
 from impasto.config.base import flatten, pick, read_yaml
 from impasto.config.mix import Mix
 from impasto.config.train import Train
@@ -30,10 +31,14 @@ def merge(tree: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
 
 def edit(params: Path, change: Change) -> None:
     """Change the values of a parameter file."""
-    tree = read_yaml(params)
+    params.write_text(yaml.dump(changed(change), Dumper=yaml.CSafeDumper))
+
+
+def changed(change: Change) -> dict[str, Any]:
+    """The repository's parameters with other values."""
+    tree = read_yaml(ROOT / "params.yaml")
     change(tree)
-    with params.open("w") as file:
-        YAML(typ="safe").dump(tree, file)
+    return tree
 
 
 def parts(leaf: str) -> tuple[list[str], str]:
@@ -73,31 +78,28 @@ def test_invalid(params: Path, file: Path) -> None:
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
-def test_every_leaf_is_needed(params: Path, leaf: str) -> None:
+def test_every_leaf_is_needed(leaf: str) -> None:
     sections, name = parts(leaf)
-    edit(params, lambda tree: inside(tree, sections).pop(name))
     with pytest.raises(ImpastoError, match=rf"{leaf} is missing .*Add it"):
-        check(params)
+        check_tree(changed(lambda tree: inside(tree, sections).pop(name)), Path("params.yaml"))
 
 
 @pytest.mark.parametrize("section", [section.key for section in SECTIONS if section.key])
-def test_every_section_is_needed(params: Path, section: str) -> None:
-    edit(params, lambda tree: tree.pop(section))
+def test_every_section_is_needed(section: str) -> None:
     with pytest.raises(ImpastoError, match=rf"section '{section}' is missing"):
-        check(params)
+        check_tree(changed(lambda tree: tree.pop(section)), Path("params.yaml"))
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
-def test_every_leaf_refuses_a_value_of_another_kind(params: Path, leaf: str) -> None:
+def test_every_leaf_refuses_a_value_of_another_kind(leaf: str) -> None:
     """No leaf takes a section, and the message names the leaf."""
     sections, name = parts(leaf)
 
     def change(tree: dict[str, Any]) -> None:
         inside(tree, sections)[name] = {"a": 1}
 
-    edit(params, change)
     with pytest.raises(ImpastoError, match=rf"{leaf} = |unknown key '{leaf}"):
-        check(params)
+        check_tree(changed(change), Path("params.yaml"))
 
 
 @pytest.mark.parametrize("value", [5, -1, 0.5, 10**30, "x", True, None, [], [0.5], ["x"], [[1]], {}])

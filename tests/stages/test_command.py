@@ -459,7 +459,7 @@ def test_check_takes_what_will_come_and_what_is_there(params: Path) -> None:
         write_text(Path("data/mine.tar.gz"), "")
 
 
-@pytest.mark.parametrize(("name", "imported"), [("wrn", False), ("timm", True)])
+@pytest.mark.parametrize(("name", "imported"), [("wrn", False), pytest.param("timm", True, marks=pytest.mark.slow)])
 def test_check_imports_timm_only_for_its_networks(params: Path, name: str, imported: bool) -> None:
     if imported:
         change(params, **TIMM | {"model__timm": "resnet18"}, finetune__stages=[])

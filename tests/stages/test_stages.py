@@ -86,6 +86,7 @@ def test_generate_and_select(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not list(Path(".resume").glob("generate*"))
 
 
+@pytest.mark.slow
 def test_an_npz_pool_is_held_against_the_classes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TypeGuard
 
 from ruamel.yaml import YAML
@@ -42,6 +43,7 @@ def overlay(text: str, changes: str) -> str:
     return text
 
 
+@lru_cache(maxsize=8)  # nothing changes the nodes, and a parameter file takes 25 ms
 def _compose(text: str) -> Node | None:
     found: Node | None = YAML(typ="safe", pure=True).compose(text)
     return found
