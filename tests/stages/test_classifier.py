@@ -44,7 +44,8 @@ def inputs(params: Path) -> dict[str, Path]:
     """Inputs of a stage; images, pool and style model are tiny."""
     found = {name: params.parent / name for name in ("images", "split", "pool", "synthetic", "style")}
     for name in ("images", "pool"):
-        Images(*pictures(24), CLASSES, "made").save(found[name])
+        names = np.array([f"{name}/{row}.png" for row in range(24)])
+        Images(*pictures(24), CLASSES, "made", names=names).save(found[name])
     for name, rows in {"train": range(16), "validation": range(16, 24)}.items():
         write_npy(found["split"] / f"{name}.npy", np.array(rows))
     write_npy(found["synthetic"] / "index.npy", np.arange(20))
@@ -142,6 +143,7 @@ def test_copies_become_rows_that_are_shown_as_their_table_says(
     assert len(seen) == len(rows), "each is shown some time"
     for number, told in enumerate(rows):
         content, style = int(told["content"]), int(told["style"])
+        assert told["file"] == f"images/{content}.png"
         assert told["class"] == CLASSES[labels[content]] == CLASSES[labels[style]]
         assert content in shuffled and style in shuffled
         image = found.streams[0].gather(torch.tensor([16 + number]))[0]
