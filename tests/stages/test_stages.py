@@ -88,16 +88,16 @@ def test_generate_and_select(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.mark.slow
 def test_an_npz_pool_is_held_against_the_classes(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its labels are numbers: exchanged ones are refused, also where nothing is scored; coverage moves the index."""
     monkeypatch.setattr("impasto.synthetic.scorer._STEPS", 70)
-    (tmp_path / "src").symlink_to(home / "src")
-    shutil.copytree(home / "data", tmp_path / "data")
-    for name in ("params.yaml", "dvc.yaml", "mlflow.db"):
-        shutil.copy(home / name, tmp_path / name)
+    furnish(tmp_path, SMALL)
+    shutil.copy(template, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    for stage in ("check", "download", "split"):
+        call(stage)
     train, manifest = Images.load(Path("data/raw/train")), Path("data/synthetic/manifest.json")
     found = []
     for coverage in (0.0, 0.5):
