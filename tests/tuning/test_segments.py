@@ -18,6 +18,7 @@ from impasto.data.images import Images
 from impasto.errors import ImpastoError
 from impasto.io import read_csv
 from impasto.stages.train import train
+from impasto.style.stylize import BANK
 from impasto.training import Run
 from impasto.tuning import inputs, objective, segment
 from impasto.tuning.segment import Job, Segment, train_segment
@@ -143,6 +144,7 @@ def test_a_fault_of_the_machine_is_no_result(searchable: Prepare, monkeypatch: p
     [
         (lambda root: (root / "data" / "split" / "train.npy").write_bytes(b"another"), "data/split of .* is not what"),
         (lambda root: (root / "models" / "style" / "meta.json").write_text("{}"), "models/style of .* is not what"),
+        (lambda root: (root / "models" / "style" / BANK).write_bytes(b"another"), "models/style of .* is not what"),
         (lambda root: shutil.rmtree(root / "data" / "pool"), "data/pool of .* is missing"),
     ],
 )

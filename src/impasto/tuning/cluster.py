@@ -27,7 +27,6 @@ _STORE = 256 << 20  # bytes of Ray's object store on this machine: a few states
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # else what its C++ says of a lost machine stands between our lines
     "RAY_worker_niceness": "0",  # by default 15: beside other work a trial would stand still
 }
 _LOOK = 5.0  # seconds between two looks at the machines while nothing comes
