@@ -45,6 +45,14 @@ def test_every_preset_is_valid_and_complete(params: Path, preset: Path) -> None:
     assert preset.read_text().startswith("# "), "its first line says what it is"
 
 
+def test_searches_on_paintings_maximise_the_recall_of_the_classes() -> None:
+    """Their classes are of unequal size."""
+    found = {path.stem: read_overlay(path) for path in PRESETS}
+    paintings = {name for name, leaves in found.items() if leaves.get("dataset.name") in {"folder", "kaokore"}}
+    balanced = {name for name, leaves in found.items() if leaves.get("tune.objective") == "balanced_accuracy"}
+    assert paintings == balanced == {"image-folder", "kaokore-data"}
+
+
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_a_preset_applied_twice_changes_nothing_more(params: Path, preset: Path) -> None:
     lay(preset, params)

@@ -59,6 +59,10 @@ def test_a_search_that_goes_on_finds_its_runs_and_adds_what_they_lack(repo: Path
     (trial,) = trials(client, parent)
     points = client.get_metric_history(trial.info.run_id, "loss")
     assert [(point.step, point.value) for point in points] == [(0, 1.0), (1, 0.5)]
+    with search() as run:
+        run.trial("1-grid-000", {"trial": 0}, ROWS, {"objective": 0.8}, "FINISHED")
+    finals = client.get_metric_history(trial.info.run_id, "objective")
+    assert [(point.step, point.value) for point in finals] == [(2, 0.8)], "also when it is told again"
     with search(key="another") as run:
         pass
     assert len(store.search(client, "tags.stage = 'tune'")) == 2

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import typer
 
+from impasto.commands.tune import tune
 from impasto.config.all import check
 from impasto.config.tune import Halving, Search
 from impasto.errors import ImpastoError
-from impasto.io import read_csv, write_json
+from impasto.io import read_csv, read_json, write_json
 from impasto.tracking.search import SearchRun
 from impasto.tuning import space
 from impasto.tuning.halving import Rungs
@@ -21,8 +25,9 @@ from impasto.tuning.importance import importance
 from impasto.tuning.page import write_page
 from impasto.tuning.record import Trial
 from impasto.tuning.results import Done, best_of, leaves_of, write_preset, write_trials
-from impasto.tuning.run import carry_out, prepare
+from impasto.tuning.run import alone, carry_out, prepare
 from impasto.tuning.segment import Job, Segment
+from impasto.tuning.workers import Here
 from tiny import ROOT, change
 
 Prepare = Callable[..., Path]
@@ -82,7 +87,7 @@ def test_a_later_search_that_is_worse_changes_nothing(root: Path, searchable: Pr
 
 
 def test_a_killed_search_repeats_no_segment(root: Path, searchable: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("impasto.tuning.search.SAVE_SECONDS", 0.01)  # an epoch at a time
+    monkeypatch.setattr("impasto.tuning.context.SAVE_SECONDS", 0.01)  # an epoch at a time
     searchable(tune__searches=[grid(lambda_s=[0.1, 0.2, 0.3], lambda_o=[0.1, 0.2])])
     worth = lambda tree: tree["lambda_s"]  # noqa: E731
     seen = []
@@ -95,6 +100,68 @@ def test_a_killed_search_repeats_no_segment(root: Path, searchable: Prepare, mon
     assert all(trial.status == "finished" and trial.epochs == 4 for trial in found[0].trials)
     again = Made(worth)
     assert run(root, again) == found and not again.jobs
+
+
+def test_a_fault_that_is_not_the_trials_ends_the_search_and_is_repeated(
+    root: Path, searchable: Prepare, find: Callable[..., list[Done]]
+) -> None:
+    """Data that are gone in the middle: one error, no failed trial, and the same call ends where it would have."""
+    searchable(tune__searches=[grid(style__refresh=[1.0, 0.5])], train__epochs=2, tune__objective="accuracy")
+
+    class Losing(Here):
+        def wait(self) -> tuple[int, Segment]:
+            if self._jobs[0][0] == 1:
+                (root / "data" / "pool").rename(root / "gone")
+            return super().wait()
+
+    with pytest.raises(ImpastoError, match="data/pool of .* is missing"):
+        find(Losing())
+    files = sorted(root.glob("sweeps/*/*/*.json"))
+    assert {read_json(path)["status"] for path in files} == {"finished", "running"}
+    (root / "gone").rename(root / "data" / "pool")
+    found = find()[0].trials
+    assert [trial.status for trial in found] == ["finished"] * 2
+    shutil.rmtree(root / "sweeps")
+    assert [(one.rows, one.parts) for one in find()[0].trials] == [(one.rows, one.parts) for one in found]
+
+
+def test_of_a_grid_a_record_that_is_deleted_is_computed_again(root: Path, searchable: Prepare) -> None:
+    searchable(tune__searches=[grid(lambda_s=[0.1, 0.2, 0.3])])
+    failing = Made(lambda tree: float("nan") if tree["lambda_s"] == 0.2 else tree["lambda_s"])
+    assert [trial.status for trial in run(root, failing)[0].trials] == ["finished", "failed", "finished"]
+    (record,) = root.glob("sweeps/*/1-grid/0001-*.json")
+    record.unlink()
+    again = Made(lambda tree: tree["lambda_s"])
+    assert [trial.score for trial in run(root, again)[0].trials] == [0.1, 0.2, 0.3]
+    assert {job.params["lambda_s"] for job in again.jobs} == {0.2}
+
+
+def test_a_second_process_at_the_same_search_is_refused(
+    root: Path, searchable: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before it computes, writes or logs anything; afterwards the search is free."""
+    params = searchable(tune__searches=[grid(lambda_s=[0.1])])
+    monkeypatch.setattr("impasto.commands.tune.search_run", None)
+    plan = prepare(root, params)
+    with alone(plan), pytest.raises(typer.Exit) as refused:
+        tune(here=True)
+    told = capsys.readouterr().err
+    assert refused.value.exit_code == 2 and told.count("\n") == 1
+    assert f"another process is at this search [{plan.folder}]. Wait for it" in told
+    assert not list(plan.folder.glob("*/*")) and not (root / "tune").exists()
+    with alone(plan):
+        pass
+
+
+def test_what_applies_the_best_can_be_pasted(
+    root: Path, searchable: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    searchable(tune__searches=[grid(lambda_s=[0.1])])
+    monkeypatch.setattr("impasto.commands.tune.search_run", lambda *_: nullcontext(SearchRun(None)))
+    monkeypatch.setattr("impasto.commands.tune.Here", lambda: Made(lambda tree: 0.5))
+    tune(here=True, out=root / "what was found")
+    line = capsys.readouterr().out.splitlines()[-1].removeprefix("apply it: ")
+    assert shlex.split(line)[:3] == ["impasto", "preset", str(root / "what was found" / "best.yaml")]
 
 
 def test_other_parameters_are_another_search(root: Path, searchable: Prepare) -> None:
@@ -121,7 +188,9 @@ def test_failed_trials_are_told_and_left_behind(root: Path, searchable: Prepare)
     searchable_again = Made(lambda tree: float("nan"))
     text = (root / "params.yaml").read_text()
     (root / "params.yaml").write_text(text.replace("0.3", "0.35"))
-    with pytest.raises(ImpastoError, match="no trial has finished; the first fault was: training has diverged"):
+    with pytest.raises(
+        ImpastoError, match="no trial has finished; the first fault was: training has diverged .*: trials.csv"
+    ):
         run(root, searchable_again)
 
 
@@ -246,6 +315,18 @@ def test_a_wrong_search_is_told_by_check(searchable: Prepare, search: dict[str, 
         check(searchable(tune__searches=[search]))
 
 
+def test_a_share_of_two_populations_is_told_before_anything_starts(root: Path, searchable: Prepare) -> None:
+    """The first one makes a schedule of it, with which the second could not begin."""
+    pbt = {"method": "pbt", "trials": 2, "interval": 1}
+    other = {"parameter": "lambda_o", "values": [0.1, 0.2]}
+    first, second = pbt | {"space": SHARES}, pbt | {"space": [other]}
+    with pytest.raises(ImpastoError, match="lambda is in the populations of searches 1 and 3: the first makes a sched"):
+        prepare(
+            root,
+            searchable(tune__searches=[first, second, pbt | {"space": [other | {"parameter": "lambda_s"}, *SHARES]}]),
+        )
+
+
 @pytest.mark.parametrize(
     ("gone", "told"),
     [
@@ -255,8 +336,6 @@ def test_a_wrong_search_is_told_by_check(searchable: Prepare, search: dict[str, 
     ],
 )
 def test_stages_that_were_not_run_are_named(root: Path, searchable: Prepare, gone: str, told: str) -> None:
-    import shutil
-
     params = searchable()
     for path in gone.split():
         shutil.rmtree(root / path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from impasto.tracking.search import search_run
 from impasto.tuning.cluster import ray_workers
 from impasto.tuning.page import write_page
 from impasto.tuning.results import Done, best_of, leaves_of, write_preset, write_trials
-from impasto.tuning.run import Plan, carry_out, prepare
+from impasto.tuning.run import Plan, alone, carry_out, prepare
 from impasto.tuning.space import told
 from impasto.tuning.workers import Here, Workers
 from impasto.workspace import main_root
@@ -48,7 +49,11 @@ def tune(
     plan, threads = prepare(main_root(), params), cpus or runtime().threads or 1
     inputs = {name: plan.root / path for name, path in plan.inputs.items()}
     experiment = experiment_name(read_yaml(params))
-    with _workers(here, address, threads, gpus) as workers, search_run(plan.key, experiment, plan.tree, inputs) as log:
+    with (
+        alone(plan),
+        _workers(here, address, threads, gpus) as workers,
+        search_run(plan.key, experiment, plan.tree, inputs) as log,
+    ):
         done = carry_out(plan, workers, log, threads, lambda found: write_trials(out / "trials.csv", found))
         for path in _write(out, plan, done):
             log.artifact(path)
@@ -88,4 +93,4 @@ def _told(out: Path, plan: Plan, done: list[Done]) -> str:
     leaves = leaves_of(best, trial, plan.tune.epochs)
     head = f"best: {plan.tune.objective} {trial.score:.4f} on the validation split, {told(leaves)}"
     seen = f"all trials: {out / 'trials.csv'}; pictures: {out / 'report.html'}"
-    return f"{head}\n{seen}\napply it: impasto preset {out / 'best.yaml'} && dvc repro"
+    return f"{head}\n{seen}\napply it: impasto preset {shlex.quote(str(out / 'best.yaml'))} && dvc repro"

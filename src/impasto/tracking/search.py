@@ -31,6 +31,14 @@ class _Link(NamedTuple):
     server: Server | None
 
 
+class _Child(NamedTuple):
+    """A trial's run: the epochs that it has, and after how many epochs it has final numbers."""
+
+    run_id: str
+    epochs: set[int]
+    finals: set[int]
+
+
 @contextmanager
 def search_run(key: str, experiment: str, params: Mapping[str, Any], inputs: Mapping[str, Path]) -> Iterator[SearchRun]:
     """Log a search, run in the folder that holds params.yaml; nothing that fails in MLflow reaches it.
@@ -51,7 +59,7 @@ class SearchRun:
 
     def __init__(self, link: _Link | None) -> None:
         self._link = link
-        self._known: dict[str, tuple[str, set[int]]] = {}  # name of a trial -> its run, and the epochs that it has
+        self._known: dict[str, _Child] = {}
 
     def trial(
         self,
@@ -62,7 +70,7 @@ class SearchRun:
         status: str | None,
         first: int = 0,
     ) -> None:
-        """Log what a trial has come to: the epochs that its run lacks, and when it has ended its final numbers.
+        """Log what a trial has come to: the epochs that its run lacks, and its final numbers so far.
 
         Args:
             name: of the trial, unique in the search.
@@ -94,10 +102,12 @@ class SearchRun:
     ) -> None:
         if name not in self._known:
             self._known[name] = _child(link, name, params)
-        run_id, there = self._known[name]
+        run_id, there, finals = self._known[name]
         fresh = [(epoch, row) for epoch, row in enumerate(rows) if epoch >= first and epoch not in there]
-        _metrics(link.client, run_id, [*fresh, *([(len(rows), final)] if final else [])])
+        last = [(len(rows), final)] if final and len(rows) not in finals else []
+        _metrics(link.client, run_id, [*fresh, *last])
         there.update(epoch for epoch, _ in fresh)
+        finals.update(step for step, _ in last)
         if status:
             link.client.set_terminated(run_id, status)
             if link.server:
@@ -136,18 +146,19 @@ def _begin(key: str, experiment: str, params: Mapping[str, Any], inputs: Mapping
     return None
 
 
-def _child(link: _Link, name: str, params: Mapping[str, Any]) -> tuple[str, set[int]]:
-    """The run of a trial, made if it is not there, and the epochs that it has."""
+def _child(link: _Link, name: str, params: Mapping[str, Any]) -> _Child:
+    """The run of a trial, made if it is not there."""
     query = f"tags.`{store.PARENT}` = '{link.run_id}' and tags.`{_TRIAL}` = '{name}'"
     if found := link.client.search_runs([link.experiment], query, max_results=1):
         run_id = str(found[0].info.run_id)
         link.client.update_run(run_id, status="RUNNING")
         link.client.set_tag(run_id, store.SYNC, "pending")
-        return run_id, {point.step for point in link.client.get_metric_history(run_id, "loss")}
+        histories = (link.client.get_metric_history(run_id, metric) for metric in ("loss", "objective"))
+        return _Child(run_id, *({point.step for point in points} for points in histories))
     tags = {"stage": "trial", _TRIAL: name, store.PARENT: link.run_id, _KEY: link.key, store.SYNC: "pending"}
     run = link.client.create_run(link.experiment, tags=tags, run_name=name)
     store.log(link.client, run.info.run_id, params=params)
-    return str(run.info.run_id), set()
+    return _Child(str(run.info.run_id), set(), set())
 
 
 def _metrics(client: MlflowClient, run_id: str, rows: Sequence[tuple[int, Mapping[str, float]]]) -> None:

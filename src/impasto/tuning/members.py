@@ -12,9 +12,11 @@ from impasto.errors import ImpastoError
 from impasto.progress import notice
 from impasto.rng import key
 from impasto.tuning import space
+from impasto.tuning.context import Context
 from impasto.tuning.population import Schedules, at_end, beginnings, boundaries, compare, extended
 from impasto.tuning.record import Record, Trial
-from impasto.tuning.search import Context
+from impasto.tuning.segment import Job, Segment
+from impasto.tuning.workers import compute
 
 
 def population(context: Context, index: int, search: Search, base: Mapping[str, Any]) -> list[Trial]:
@@ -79,14 +81,15 @@ class Members:
 
     def _train(self, members: list[Trial], place: int) -> None:
         """Let all members come to an epoch."""
-        waiting, running = [m for m in members if m.epochs < place and m.status == "running"], 0
-        while waiting or running:
-            while waiting and running < self.context.workers.slots:
-                member = waiting.pop(0)
-                self.context.start(member, space.with_leaves(self.tree, member.leaves), place, self.record)
-                running += 1
-            number, segment = self.context.workers.wait()
-            running -= 1
+        waiting = [member for member in members if member.epochs < place and member.status == "running"]
+
+        def following() -> tuple[int, Job] | None:
+            if not waiting:
+                return None
+            member = waiting.pop(0)
+            return self.context.segment(member, space.with_leaves(self.tree, member.leaves), place, self.record)
+
+        def take(number: int, segment: Segment) -> None:
             member = members[number]
             self.context.take(member, segment)
             failed = member.status == "failed"
@@ -94,6 +97,8 @@ class Members:
             self._tell(member)
             if not failed and member.epochs < place:
                 waiting.insert(0, member)
+
+        compute(self.context.workers, following, take)
         if all(member.status == "failed" for member in members):
             raise ImpastoError(
                 f"all {len(members)} members have failed: {members[0].error}",
@@ -116,6 +121,7 @@ class Members:
                 rows=list(donor.rows),
                 measured=dict(donor.measured),
                 seconds=member.seconds,
+                machines=member.machines,
                 taken={**donor.taken, place: donor.number},
             )
         notice(f"epoch {place}: {', '.join(f'{move.member} takes over {move.donor}' for move in moves)}")

@@ -29,6 +29,7 @@ class Trial:
         rows: one row of numbers for each epoch, those of its ancestors in front.
         measured: the objective and its parts, by the number of epochs after which they were measured.
         seconds: that its segments took.
+        machines: where they were computed, one entry for each.
         status: stopped trials were not worth more epochs; failed ones have an ``error``.
         error: in one line.
         asked, told: places in the order of the searcher's calls; None where that does not count.
@@ -46,6 +47,7 @@ class Trial:
     asked: int | None = None
     told: int | None = None
     taken: dict[int, int] = field(default_factory=dict)
+    machines: list[str] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:

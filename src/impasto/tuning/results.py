@@ -42,7 +42,9 @@ def best_of(done: Sequence[Done]) -> tuple[Done, Trial]:
     if not found:
         errors = [trial.error for one in done for trial in one.trials if trial.error]
         what = f"no trial has finished; the first fault was: {errors[0]}" if errors else "no trial has finished"
-        raise ImpastoError(what, where="tune.searches", remedy="Search where training works: see tune/trials.csv.")
+        raise ImpastoError(
+            what, where="tune.searches", remedy="Search where training works: trials.csv tells each fault."
+        )
     return max(found, key=lambda pair: pair[1].score)
 
 

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from impasto.config.all import check_tree
 from impasto.config.base import flatten, read_yaml
 from impasto.config.tune import Tune
 from impasto.errors import ImpastoError
 from impasto.io import digest, read_npy
-from impasto.tracking.execution import content_digest, locked_outputs, parse_yaml
+from impasto.tracking.execution import parse_yaml
 from impasto.tracking.search import SearchRun
 from impasto.tuning import space
 from impasto.tuning.bayes import require_engine
+from impasto.tuning.context import Context
+from impasto.tuning.independent import independent
+from impasto.tuning.inputs import contents
 from impasto.tuning.members import population
 from impasto.tuning.population import boundaries
 from impasto.tuning.record import Trial
 from impasto.tuning.results import Done, best_of, leaves_of
-from impasto.tuning.search import Context, independent
 from impasto.tuning.segment import Job
 from impasto.tuning.workers import Workers
 
@@ -39,7 +43,7 @@ class Plan:
         tree: all of params.yaml.
         tune: its section.
         inputs: what trials read, by name, relative to the root.
-        content: digest of these.
+        content: digests of these and of the code, by path.
         key: digest of all that decides what is found.
     """
 
@@ -47,7 +51,7 @@ class Plan:
     tree: Mapping[str, Any]
     tune: Tune
     inputs: Mapping[str, str]
-    content: str
+    content: Mapping[str, str]
     key: str
 
     @property
@@ -77,12 +81,30 @@ def prepare(root: Path, params: Path) -> Plan:
     _require_current(root, tree, pipeline)
     if not len(np.array(read_npy(root / inputs["split"] / "validation.npy"))):
         raise _refused("the validation split is empty", "Raise dataset.validation, and run `dvc repro split`.")
-    content = _content(root, inputs)
-    code = [root / dep for dep in read_yaml(pipeline)["stages"]["train"]["deps"] if dep.startswith("src/")]
-    code = [path for path in code if path.exists()]
+    content = contents(root, inputs)
     leaves = {k: v for k, v in flatten(tree) if not k.startswith(("finetune.", "explain.", "fid."))}
-    key = digest(leaves, content, *code, Path(__file__).parent)
-    return Plan(root, tree, tune, inputs, content, key)
+    return Plan(root, tree, tune, inputs, content, digest(leaves, content))
+
+
+@contextmanager
+def alone(plan: Plan) -> Iterator[None]:
+    """Hold the record of a search: two processes would write into each other's.
+
+    Raises:
+        ImpastoError: another process holds it.
+    """
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(plan.folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        what = "another process is at this search"
+        remedy = "Wait for it, or end it: the same command goes on from what is on record."
+        raise ImpastoError(what, where=str(plan.folder), remedy=remedy) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def carry_out(
@@ -106,7 +128,7 @@ def carry_out(
     base: dict[str, Any] = {}
     for index, search in enumerate(plan.tune.searches):
         method = population if search.method == "pbt" else independent
-        trials: list[Trial] = method(replace(context), index, search, base)
+        trials: list[Trial] = method(context, index, search, base)
         done.append(Done(search, base, trials))
         each(done)
         base = leaves_of(*best_of(done), None)
@@ -115,6 +137,7 @@ def carry_out(
 
 def _require_searches(tree: Mapping[str, Any], tune: Tune, pipeline: Path) -> None:
     epochs = tune.epochs or int(tree["train"]["epochs"])
+    space.require_one_population(tune.searches)
     for search in tune.searches:
         if search.method == "bayes":
             require_engine("optuna")
@@ -154,13 +177,6 @@ def _require_current(root: Path, tree: Mapping[str, Any], pipeline: Path) -> Non
                 raise _refused(
                     what, f"Run `dvc repro {stage}`, and what comes after it: `dvc repro train` does it all."
                 )
-
-
-def _content(root: Path, inputs: Mapping[str, str]) -> str:
-    """Digest of the inputs: as DVC recorded them, else of their content."""
-    lock = root / "dvc.lock"
-    known = locked_outputs(parse_yaml(lock.read_bytes())) if lock.exists() else {}
-    return digest({path: known.get(path) or content_digest(root / path) for path in inputs.values()})
 
 
 def _refused(what: str, remedy: str) -> ImpastoError:

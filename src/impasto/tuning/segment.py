@@ -11,6 +11,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ from impasto.config.style import Style
 from impasto.config.train import Train
 from impasto.config.tune import Tune
 from impasto.errors import ImpastoError
-from impasto.io import digest, write_text
+from impasto.io import digest, one_line, write_text
 from impasto.loop import Loop
 from impasto.models.registry import build
 from impasto.phase import base_phase
@@ -38,7 +39,13 @@ from impasto.stages.classifier import Inputs
 from impasto.stages.command import Stage, stage_parameters
 from impasto.tracking.stage import StageRun
 from impasto.training import Row, Run
+from impasto.tuning.inputs import require_same
 from impasto.tuning.objective import Corrupted, corrupted_validation, parts
+from impasto.tuning.space import reads
+
+OUT_OF_MEMORY = "out of memory"  # how such an error begins
+_DIVERGED = "training has diverged"  # how training says it
+_OF_MACHINES = ("train.compile",)  # a leaf that a machine without a compiler refuses
 
 
 class Job(NamedTuple):
@@ -47,7 +54,7 @@ class Job(NamedTuple):
     Attributes:
         root: the repository, where ``data`` and ``models`` lie; the same path on every machine.
         inputs: what `train` reads, by name, relative to the root.
-        content: digest of these inputs; what was opened for another one is opened anew.
+        content: digests of these inputs and of the code, by path: what the search was called with.
         params: all of params.yaml, of this trial.
         until: the segment ends when so many epochs are done, or none is left.
         state: the state with which it begins; None is the beginning of the trial.
@@ -56,7 +63,7 @@ class Job(NamedTuple):
 
     root: str
     inputs: Mapping[str, str]
-    content: str
+    content: Mapping[str, str]
     params: Mapping[str, Any]
     until: int
     state: bytes | None = None
@@ -72,7 +79,8 @@ class Segment(NamedTuple):
         done: whether the trial has no epoch left; it then has no state either.
         state: with which the trial goes on.
         seconds: of this segment, by the wall clock.
-        error: why there is no result: in one line; the other fields are then empty.
+        error: why there are no numbers, in one line; they are then empty.
+        machine: that computed it.
     """
 
     rows: list[Row]
@@ -81,6 +89,7 @@ class Segment(NamedTuple):
     state: bytes | None
     seconds: float
     error: str | None = None
+    machine: str = ""
 
 
 class _Opened(NamedTuple):
@@ -93,21 +102,31 @@ _opened: list[_Opened] = []  # by this process for its last trial: the next one 
 
 
 def train_segment(job: Job) -> Segment:
-    """Compute a segment. A training that diverges, or does not fit into memory, is a result: one without numbers."""
+    """Compute a segment.
+
+    That a training diverges, does not fit into memory, or cannot be built of the trial's parameters is a result: one
+    without numbers.
+
+    Raises:
+        ImpastoError: anything else is at fault, such as missing data or a full disk. The trial is none the worse.
+    """
     begun = time.monotonic()
     os.environ["DVC_ROOT"] = job.root  # a relative path of params.yaml starts there
     device()
     torch.set_num_threads(job.threads)
-    try:
-        with _stage(job) as this:
-            return _trained(this, job, begun)
-    except torch.OutOfMemoryError as error:
-        return _failed(f"out of memory: {str(error).splitlines()[0]}", begun)
-    except ImpastoError as error:
-        return _failed(str(error), begun)
+    with _stage(job) as this:
+        try:
+            found = _trained(this, job)
+        except torch.OutOfMemoryError as error:
+            found = _failed(f"{OUT_OF_MEMORY}: {one_line(error)}")
+        except ImpastoError as error:
+            if not _is_result(error, this):
+                raise
+            found = _failed(str(error))
+    return found._replace(seconds=time.monotonic() - begun, machine=socket.gethostname())
 
 
-def _trained(this: Stage, job: Job, begun: float) -> Segment:
+def _trained(this: Stage, job: Job) -> Segment:
     opened, train, tune = _open(this, job), this.load(Train), load(this.params, Tune)
     inputs, seed, config = opened.inputs.under(this), this.load(Seeds).seeds[0], this.load(Model)
     # As in the stage train, whose test holds the two equal.
@@ -121,12 +140,18 @@ def _trained(this: Stage, job: Job, begun: float) -> Segment:
     if run.done:
         run.finish()
     found = parts(model, inputs.validation, opened.corrupted, tune, train, device())
-    state = None if run.done else _saved(run.state())
-    return Segment(run.history, found, run.done, state, time.monotonic() - begun)
+    return Segment(run.history, found, run.done, None if run.done else _saved(run.state()), 0.0)
 
 
-def _failed(error: str, begun: float) -> Segment:
-    return Segment([], {}, True, None, time.monotonic() - begun, error)
+def _is_result(error: ImpastoError, this: Stage) -> bool:
+    """Whether the trial's parameters are at fault, as they would be anywhere: the error names a leaf of training."""
+    names = [name for name in error.where.removeprefix("params.yaml: ").split(", ") if name not in _OF_MACHINES]
+    own = stage_parameters(this.params, "train")
+    return error.what.endswith(_DIVERGED) or any(reads(names, leaf) for leaf in own)
+
+
+def _failed(error: str) -> Segment:
+    return Segment([], {}, True, None, 0.0, error)
 
 
 @contextmanager
@@ -141,7 +166,10 @@ def _stage(job: Job) -> Iterator[Stage]:
 
 
 def _open(this: Stage, job: Job) -> _Opened:
-    """The images, styles and corrupted images of a trial; those of this process's last one where they are the same."""
+    """The images, styles and corrupted images of a trial; those of this process's last one where they are the same.
+
+    What is opened is what the search was called with.
+    """
     mix, tune = this.load(Mix), load(this.params, Tune)
     same = stage_parameters(this.params, "train")
     read = {k: v for k, v in same.items() if k.startswith(("style.", "balance."))}
@@ -150,6 +178,7 @@ def _open(this: Stage, job: Job) -> _Opened:
     key = digest(job.root, job.content, read, shown, own)
     if not _opened or _opened[0].key != key:
         _opened.clear()
+        require_same(Path(job.root), job.inputs, job.content)
         this.load(Style)
         place = this.inputs["images"], this.inputs["split"]
         seen = corrupted_validation(*place, tune, load(this.params, Evaluate), device()) if tune.robust else None

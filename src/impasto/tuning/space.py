@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import islice, product
 from math import prod
@@ -39,6 +39,11 @@ def above(pipeline: Path, stage: str = "train") -> dict[str, str]:
     return {path: name for path, name in makers.items() if name in found - {"check"}}
 
 
+def reads(entries: Iterable[str], name: str) -> bool:
+    """Whether a leaf is among entries, each of which is a leaf or a whole section."""
+    return any(name == entry or name.startswith(f"{entry}.") for entry in entries)
+
+
 def require_searchable(pipeline: Path, search: Search) -> None:
     """A trial trains and does nothing else: it may differ in what training alone reads.
 
@@ -48,7 +53,7 @@ def require_searchable(pipeline: Path, search: Search) -> None:
     readers = {stage: tracked(pipeline, stage) for stage in read_yaml(pipeline)["stages"] if stage != "check"}
     before = dict.fromkeys(above(pipeline).values())
     for name in (each.parameter for each in search.space):
-        reading = [stage for stage, entries in readers.items() if _reads(entries, name)]
+        reading = [stage for stage, entries in readers.items() if reads(entries, name)]
         first = next((stage for stage in reading if stage in before), None)
         if name.split(".")[0] in _SEEDS:
             raise _refused(f"{name} is a seed, and the best of several is chance", "Leave it out.")
@@ -162,8 +167,19 @@ def starts(tree: Mapping[str, Any], search: Search) -> dict[str, float]:
     return found
 
 
-def _reads(entries: tuple[str, ...], name: str) -> bool:
-    return any(name == entry or name.startswith(f"{entry}.") for entry in entries)
+def require_one_population(searches: Sequence[Search]) -> None:
+    """No share is found by two populations: the first makes a schedule of it, and the second begins with a number.
+
+    Raises:
+        ImpastoError: names the share.
+    """
+    seen = dict[str, int]()
+    for index, search in enumerate(searches):
+        for name in (each.parameter for each in search.space if search.method == "pbt"):
+            if name in seen:
+                what = f"{name} is in the populations of searches {seen[name] + 1} and {index + 1}"
+                raise _refused(f"{what}: the first makes a schedule of it", "Leave it out of one of them.")
+            seen[name] = index
 
 
 def _path(out: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from impasto.tuning.segment import Job, Segment, train_segment
@@ -19,7 +20,33 @@ class Workers(Protocol):
         """Let a job be computed."""
 
     def wait(self) -> tuple[int, Segment]:
-        """The trial and the segment of a job that is done."""
+        """The trial and the segment of a job that is done.
+
+        Raises:
+            ImpastoError: something else than the training is at fault; the trial goes on from what is on record.
+        """
+
+
+def compute(
+    workers: Workers, following: Callable[[], tuple[int, Job] | None], take: Callable[[int, Segment], None]
+) -> None:
+    """Keep all workers at work until nothing is left to do.
+
+    Args:
+        workers: who computes.
+        following: the next trial and its job; None: there is none now, though there may be one after a result.
+        take: called with each trial and its segment.
+    """
+    running = 0
+    while True:
+        while running < workers.slots and (job := following()):
+            workers.start(*job)
+            running += 1
+        if not running:
+            return
+        number, segment = workers.wait()
+        running -= 1
+        take(number, segment)
 
 
 class Here:
