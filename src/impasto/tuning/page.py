@@ -17,6 +17,7 @@ from impasto.tuning.figures import coordinates_plot, importance_plot, schedule_p
 from impasto.tuning.importance import LEAST, Importance, compared, importance
 from impasto.tuning.record import Trial
 from impasto.tuning.results import PARTS, Done, best_of, leaves_of, text
+from impasto.tuning.space import short
 
 SHOWN = 30  # trials in the table of a search, the best ones
 
@@ -59,11 +60,15 @@ def _render(tune: Tune, done: Sequence[Done], parts: Sequence[Part]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"uri": report.data_uri, "text": text}
+    environment.filters |= {"uri": report.data_uri, "text": _shown}
     best, trial = best_of(done)
     values: dict[str, Any] = {"parts": parts, "tune": tune, "trial": trial, "names": PARTS, "least": LEAST}
     values |= {"leaves": leaves_of(best, trial, tune.epochs), "count": sum(len(one.trials) for one in done)}
     return environment.get_template("search.html.j2").render(**values)
+
+
+def _shown(value: Any) -> str:
+    return short(value) if isinstance(value, float) else text(value)
 
 
 def _part(number: int, one: Done) -> Part:

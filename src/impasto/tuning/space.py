@@ -147,9 +147,14 @@ def without_choosing(tree: Mapping[str, Any], tune: Tune, method: str) -> dict[s
 
 
 def told(point: Mapping[str, Any]) -> str:
-    """A point in words, of four leaves at most."""
-    words = [f"{leaf} = {value}" for leaf, value in islice(point.items(), 4)]
+    """A point in words, of four leaves at most and of six digits: ``trials.csv`` has all."""
+    words = [f"{leaf} = {short(value)}" for leaf, value in islice(point.items(), 4)]
     return ", ".join(words) + (", .." if len(point) > len(words) else "")
+
+
+def short(value: Any) -> str:
+    """A value for the eye; a drawn number has seventeen digits."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def starts(tree: Mapping[str, Any], search: Search) -> dict[str, float]:
